@@ -1,0 +1,26 @@
+/**
+ * The allowed imports, as data. `test/architecture` reads it.
+ * A package may import those named here (and what it has in its own `dependencies`).
+ */
+export const packageImports: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  oci: ['base'],
+  api: ['base'],
+  network: ['base'],
+  store: ['base', 'oci'],
+  runtime: ['base', 'oci'],
+  http: ['base', 'api'],
+  engine: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http'],
+  daemon: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http', 'engine'],
+  client: ['base', 'api'],
+  cli: ['base', 'api', 'client'],
+};
+
+/** The slices of `engine` (and `daemon/system`), and the slices whose `index.ts` each may import. */
+export const sliceImports: Readonly<Record<string, readonly string[]>> = {
+  events: [],
+  images: ['events'],
+  volumes: ['events'],
+  networks: ['events'],
+  containers: ['events', 'images', 'volumes', 'networks'],
+};

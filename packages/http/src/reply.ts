@@ -1,0 +1,74 @@
+/** What a handler answers, as data: only the reply writer touches the socket. */
+export type Reply = JsonReply | StreamReply | EmptyReply | HijackReply;
+
+export type Headers = Readonly<Record<string, string | readonly string[]>>;
+
+export interface JsonReply {
+  readonly kind: 'json';
+  readonly status: number;
+  readonly value: unknown;
+  readonly headers: Headers;
+}
+
+/** Headers are flushed before the first chunk is asked for. When the client goes, the iterator's `return` is called. */
+export interface StreamReply {
+  readonly kind: 'stream';
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: AsyncIterable<Uint8Array | string>;
+}
+
+export interface EmptyReply {
+  readonly kind: 'empty';
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+/** The connection becomes a byte stream both ways: `101 UPGRADED` when the client asked to upgrade, else 200. */
+export interface HijackReply {
+  readonly kind: 'hijack';
+  readonly contentType: string;
+  /** The connection is closed when this settles. */
+  readonly serve: (connection: HijackedConnection) => Promise<void>;
+}
+
+/** A hijacked connection. */
+export interface HijackedConnection {
+  /** What the client sends; ends at its half-close. */
+  readonly input: AsyncIterable<Uint8Array>;
+  /** Resolves when there is room for more. Bytes written after the client went are dropped. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Aborts when the client is gone entirely. */
+  readonly signal: AbortSignal;
+}
+
+export const json = (status: number, value: unknown, headers: Headers = {}): JsonReply => ({
+  kind: 'json',
+  status,
+  value,
+  headers,
+});
+
+export const stream = (
+  status: number,
+  contentType: string,
+  body: AsyncIterable<Uint8Array | string>,
+  headers: Headers = {},
+): StreamReply => ({
+  kind: 'stream',
+  status,
+  headers: { 'content-type': contentType, ...headers },
+  body,
+});
+
+export const empty = (status: number, headers: Headers = {}): EmptyReply => ({
+  kind: 'empty',
+  status,
+  headers,
+});
+
+export const hijack = (contentType: string, serve: HijackReply['serve']): HijackReply => ({
+  kind: 'hijack',
+  contentType,
+  serve,
+});

@@ -1,0 +1,32 @@
+import type { Reply } from './reply.ts';
+
+/** An API version such as `1.44`. */
+export type ApiVersion = `${number}.${number}`;
+
+/** One request, as a handler sees it. */
+export interface RouteRequest {
+  readonly method: string;
+  /** Without the version prefix. */
+  readonly path: string;
+  /** Decoded path parameters. A wildcard is under `*`. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The version the client asked for; the newest when it asked for none. */
+  readonly version: ApiVersion;
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Aborts when the client goes before the reply is complete. */
+  readonly signal: AbortSignal;
+}
+
+export type Handler = (request: RouteRequest) => Promise<Reply> | Reply;
+
+/** A row of a route table. `path` is find-my-way's pattern: `/containers/:id/start`. */
+export interface Route {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly handler: Handler;
+  /** The first API version that has it. */
+  readonly since?: ApiVersion;
+}

@@ -1,0 +1,145 @@
+import type { HostPath } from '@slipway/base';
+
+/** One range of addresses of a network, in CIDR form. */
+export interface Subnet {
+  readonly subnet: string;
+  readonly gateway: string;
+  /** Addresses are given out from here; the whole subnet when undefined. */
+  readonly ipRange: string | undefined;
+  /** Names for addresses that are never given out. */
+  readonly auxiliaryAddresses: Readonly<Record<string, string>>;
+}
+
+/** A bridge network. */
+export interface BridgeNetwork {
+  readonly id: string;
+  readonly name: string;
+  /** The bridge's interface name on the host. */
+  readonly bridgeName: string;
+  readonly subnets: readonly Subnet[];
+  /** No way out, and no published ports. */
+  readonly internal: boolean;
+  /** Whether its containers may talk to one another. */
+  readonly interContainer: boolean;
+  readonly masquerade: boolean;
+  readonly mtu: number;
+  /** The address that ports are published on when none is named. */
+  readonly hostBindingIp: string;
+  /** The default bridge gives no names to its containers; user-made ones do. */
+  readonly resolvesNames: boolean;
+}
+
+/** What the caller asks for; the answer is a `BridgeNetwork`, to be stored by the caller and handed back after a restart. */
+export interface BridgeRequest {
+  readonly id: string;
+  readonly name: string;
+  readonly bridgeName?: string | undefined;
+  /** Empty: a free subnet is chosen that no route or address of this host overlaps. */
+  readonly subnets: readonly {
+    subnet?: string | undefined;
+    gateway?: string | undefined;
+    ipRange?: string | undefined;
+    auxiliaryAddresses?: Readonly<Record<string, string>> | undefined;
+  }[];
+  readonly internal?: boolean | undefined;
+  readonly interContainer?: boolean | undefined;
+  readonly masquerade?: boolean | undefined;
+  readonly mtu?: number | undefined;
+  readonly hostBindingIp?: string | undefined;
+  readonly resolvesNames: boolean;
+}
+
+export interface PortRequest {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly containerPort: number;
+  /** Empty: the network's `hostBindingIp` (`0.0.0.0`, and `::` beside it). */
+  readonly hostIp: string;
+  /** `{first: 0, last: 0}`: any free port. A range: the first free one in it. */
+  readonly hostPort: { readonly first: number; readonly last: number };
+}
+
+/** A port as published: `hostPort` is the one that was taken. */
+export interface PublishedPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly containerPort: number;
+  readonly hostIp: string;
+  readonly hostPort: number;
+}
+
+export interface EndpointRequest {
+  readonly networkId: string;
+  readonly ipv4?: string | undefined;
+  readonly macAddress?: string | undefined;
+  /** The names that resolve to this endpoint on its network: the container's name, short id, aliases. */
+  readonly names: readonly string[];
+}
+
+export interface Endpoint {
+  readonly networkId: string;
+  readonly endpointId: string;
+  readonly interfaceName: string;
+  readonly hostInterfaceName: string;
+  readonly ipv4: string;
+  readonly prefixLength: number;
+  readonly gateway: string;
+  readonly macAddress: string;
+  readonly names: readonly string[];
+}
+
+/** A container's network namespace with its endpoints: plain data that the caller stores, and hands back after a restart. */
+export interface NetworkSandbox {
+  readonly containerId: string;
+  readonly netnsPath: HostPath;
+  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly PublishedPort[];
+}
+
+export interface SandboxRequest {
+  readonly containerId: string;
+  /** None: a namespace with loopback only (`--network none`). The first carries the default route. */
+  readonly endpoints: readonly EndpointRequest[];
+  readonly ports: readonly PortRequest[];
+  /** The namespace may be given to another container afterwards: it has no CAP_NET_ADMIN, is not privileged, has no user namespace. */
+  readonly reusable: boolean;
+}
+
+/** All of the host's networking that belongs to this daemon. */
+export interface Networks extends AsyncDisposable {
+  /** Fills in the free choices and makes the bridge. @throws InvalidArgument for a bad or overlapping subnet, AlreadyExists for a taken bridge name. */
+  createBridge(request: BridgeRequest): Promise<BridgeNetwork>;
+  /** Makes a known bridge again if it is not there (after a reboot). */
+  restoreBridge(network: BridgeNetwork): Promise<void>;
+  /** @throws FailedPrecondition while it has endpoints. */
+  removeBridge(networkId: string): Promise<void>;
+  /**
+   * Everything in one: namespace, addresses, ports, names.
+   * @throws Conflict reason PORT_IN_USE, worded as docker does (`Bind for 0.0.0.0:80 failed: port is already allocated`);
+   * ResourceExhausted when a subnet has no address left; Conflict (reason ADDRESS_IN_USE) for a taken address. Nothing is left behind.
+   */
+  createSandbox(request: SandboxRequest): Promise<NetworkSandbox>;
+  /** Takes back what a running container from before the restart holds: addresses, ports, names. */
+  restoreSandbox(sandbox: NetworkSandbox): Promise<void>;
+  /** Idempotent; the caller does not wait for the kernel's own clean-up. */
+  removeSandbox(containerId: string): Promise<void>;
+  connect(containerId: string, endpoint: EndpointRequest): Promise<Endpoint>;
+  disconnect(containerId: string, networkId: string): Promise<void>;
+  /** New names of a renamed container. */
+  setNames(containerId: string, networkId: string, names: readonly string[]): void;
+  /** Byte and packet counts by interface name inside the container. */
+  counters(containerId: string): Promise<Readonly<Record<string, InterfaceCounters>>>;
+  /** The name server to put into `resolv.conf` for a container on this network; undefined where names are not resolved. */
+  nameServer(networkId: string): string | undefined;
+  /** Removes namespaces, links and rules of this daemon that belong to no container of `keep`: what a crash left. */
+  sweep(keep: ReadonlySet<string>): Promise<void>;
+}
+
+export interface InterfaceCounters {
+  readonly rxBytes: number;
+  readonly rxPackets: number;
+  readonly rxErrors: number;
+  readonly rxDropped: number;
+  readonly txBytes: number;
+  readonly txPackets: number;
+  readonly txErrors: number;
+  readonly txDropped: number;
+}

@@ -1,0 +1,3 @@
+export type * from './spec/oci-spec.ts';
+export type * from './spec/options.ts';
+export type * from './task.ts';

@@ -1,0 +1,50 @@
+import type { HostPath } from '@slipway/base';
+import type { Digest } from '@slipway/oci';
+
+export interface BlobInfo {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly createdAtMs: number;
+}
+
+/** What an ingest must turn out to be; checked at commit. */
+export interface Expected {
+  readonly digest?: Digest | undefined;
+  readonly sizeBytes?: number | undefined;
+}
+
+/**
+ * Immutable blobs named by their digest.
+ * @see containerd core/content/content.go; OCI image layout, `blobs/`.
+ */
+export interface ContentStore {
+  /** @throws NotFound when the store has no such blob. */
+  info(digest: Digest): Promise<BlobInfo>;
+  find(digest: Digest): Promise<BlobInfo | undefined>;
+  list(): AsyncIterable<BlobInfo>;
+  /** The file that holds the blob, for readers that map or seek. Never write to it. @throws NotFound */
+  path(digest: Digest): Promise<HostPath>;
+  /** The blob's bytes from `offset`, at most `length` of them. @throws NotFound */
+  open(digest: Digest, range?: { offset?: number; length?: number }): AsyncIterable<Uint8Array>;
+  /** The whole blob, which must be at most `maxBytes` large. @throws NotFound, ResourceExhausted */
+  read(digest: Digest, maxBytes?: number): Promise<Buffer>;
+  /** Writes a whole small blob; does nothing when it is there. */
+  write(bytes: Uint8Array): Promise<BlobInfo>;
+  /** Starts to write a blob. Until `commit` nothing of it can be seen; disposing an uncommitted ingest removes it. */
+  ingest(expected?: Expected): Promise<Ingest>;
+  /** @throws NotFound */
+  delete(digest: Digest): Promise<void>;
+}
+
+/** A blob while it is written. Hashing goes with the writing. */
+export interface Ingest extends AsyncDisposable {
+  /** The file being written: an unpacker may read it as far as `writtenBytes`. */
+  readonly path: HostPath;
+  readonly writtenBytes: number;
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Verifies size and digest, fsyncs, renames into place, fsyncs the folder. Idempotent for content that is there.
+   * @throws DataLoss when size or digest is not what was expected, naming both.
+   */
+  commit(expected?: Expected): Promise<BlobInfo>;
+}

@@ -1,0 +1,2 @@
+export type * from './content/content.ts';
+export type * from './snapshots/snapshots.ts';
