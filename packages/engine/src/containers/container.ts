@@ -1,0 +1,101 @@
+import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api/docker';
+import type { ChainId, ImageId } from '@slipway/oci';
+import type { ContainerId, HostPath } from '@slipway/base';
+import type { NetworkSandbox } from '@slipway/network';
+import type { Process, Task } from '@slipway/runtime';
+import type { OutputHub } from './output-hub.ts';
+import type { ContainerState } from './state.ts';
+
+/** A mount as resolved at create: the same at each start, and what inspect shows under `Mounts`. */
+export interface MountPoint {
+  readonly type: 'bind' | 'volume' | 'tmpfs';
+  /** A volume's name; empty otherwise. */
+  readonly name: string;
+  /** A bind's path on the host; empty for a volume (asked of the volume at start) and a tmpfs. */
+  readonly source: string;
+  readonly destination: string;
+  readonly driver: string;
+  /** The mode as the user wrote it: `z`, `ro`, `rw,nocopy`. */
+  readonly mode: string;
+  readonly readWrite: boolean;
+  readonly propagation: string;
+  /** Volumes: copy what the image has there into an empty volume at first use. */
+  readonly copyUp: boolean;
+  /** Volumes: only this folder of it. */
+  readonly subpath: string | undefined;
+  /** Made for this container alone; removed with it by `rm -v` and `--rm`. */
+  readonly anonymous: boolean;
+  /** A bind: make a missing source (`-v`), or refuse it (`--mount`). */
+  readonly createSource: boolean;
+  readonly recursive: boolean;
+  /** A tmpfs: its mount options. */
+  readonly tmpfsOptions: readonly string[];
+}
+
+/** What a container is; fixed at create but for `name`, `hostConfig` (update) and `networks` (connect). Persisted. */
+export interface ContainerDefinition {
+  readonly id: ContainerId;
+  /** Without the leading slash. */
+  name: string;
+  readonly createdAtNs: bigint;
+  readonly imageReference: string;
+  readonly imageId: ImageId;
+  readonly chainId: ChainId | undefined;
+  /** The image's configuration with the request's laid over it. */
+  readonly config: ContainerConfig;
+  hostConfig: HostConfig;
+  readonly mounts: readonly MountPoint[];
+  /** The endpoints asked for, by network id; empty for host, none and container: modes. */
+  networks: ReadonlyMap<string, { readonly networkName: string; readonly settings: EndpointSettings }>;
+  readonly args: readonly string[];
+}
+
+/** A container as the daemon holds it: the definition, the state, and what lives only while it runs. */
+export interface Container {
+  readonly definition: ContainerDefinition;
+  /** Changed only through `setState`, which persists it. */
+  state: ContainerState;
+  restartCount: number;
+  /** The user stopped it: its restart policy does not apply (`unless-stopped` also over a daemon restart). */
+  stoppedByUser: boolean;
+  /** Its log, bundle, `hosts`, `hostname` and `resolv.conf`. */
+  readonly folder: HostPath;
+  /** Output of its current or next run goes here first: attach subscribes before the start. */
+  output: OutputHub;
+  /** While it runs. */
+  task: Task | undefined;
+  /** Its network namespace, while it runs and has one of its own. Persisted, to be adopted. */
+  sandbox: NetworkSandbox | undefined;
+  readonly execs: Map<string, Exec>;
+  /** Health checks' findings, when it has a health check. */
+  health: Health | undefined;
+}
+
+export interface Exec {
+  readonly id: string;
+  readonly containerId: ContainerId;
+  readonly config: ExecConfig;
+  process: Process | undefined;
+  exitCode: number | undefined;
+  running: boolean;
+}
+
+export interface ExecConfig {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string | undefined;
+  readonly user: string | undefined;
+  readonly tty: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly privileged: boolean;
+  readonly detachKeys: string | undefined;
+  readonly consoleSize: { readonly rows: number; readonly columns: number } | undefined;
+}
+
+export interface Health {
+  status: 'starting' | 'healthy' | 'unhealthy';
+  failingStreak: number;
+  readonly log: { startNs: bigint; endNs: bigint; exitCode: number; output: string }[];
+}

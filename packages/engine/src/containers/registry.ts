@@ -1,0 +1,60 @@
+import { SlipwayError } from '@slipway/base';
+import type { Container } from './container.ts';
+
+/** Every container of this daemon, by id and by name. */
+export class ContainerRegistry {
+  readonly #byId = new Map<string, Container>();
+  readonly #byName = new Map<string, Container>();
+
+  add(container: Container): void {
+    this.#byId.set(container.definition.id, container);
+    this.#byName.set(container.definition.name, container);
+  }
+
+  remove(container: Container): void {
+    this.#byId.delete(container.definition.id);
+    this.#byName.delete(container.definition.name);
+  }
+
+  rename(container: Container, name: string): void {
+    this.#byName.delete(container.definition.name);
+    container.definition.name = name;
+    this.#byName.set(name, container);
+  }
+
+  findByName(name: string): Container | undefined {
+    return this.#byName.get(name);
+  }
+
+  findById(id: string): Container | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Newest first. */
+  list(): Container[] {
+    return [...this.#byId.values()].sort((a, b) =>
+      Number(b.definition.createdAtNs - a.definition.createdAtNs),
+    );
+  }
+
+  /**
+   * By id, name or unambiguous id prefix, as docker looks it up.
+   * @throws NotFound; InvalidArgument when a prefix fits several.
+   */
+  get(reference: string): Container {
+    const exact = this.#byId.get(reference) ?? this.#byName.get(reference.replace(/^\//, ''));
+    if (exact !== undefined) return exact;
+    if (/^[0-9a-f]{1,64}$/.test(reference)) {
+      const matches = [...this.#byId.keys()].filter((id) => id.startsWith(reference));
+      if (matches.length > 1) {
+        throw new SlipwayError(
+          'InvalidArgument',
+          `Multiple IDs found with provided prefix: ${reference}; give more digits`,
+        );
+      }
+      const match = this.#byId.get(matches[0] ?? '');
+      if (match !== undefined) return match;
+    }
+    throw new SlipwayError('NotFound', `No such container: ${reference}`);
+  }
+}
