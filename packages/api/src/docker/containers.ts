@@ -1,16 +1,10 @@
 import { z } from 'zod';
+import { flag, integer, labels, nullable, text, texts } from './common.ts';
 
 /**
  * The body of `POST /containers/create`, read leniently: unknown keys are ignored and null is absent.
  * @see Docker Engine API v1.51, ContainerCreate
  */
-const nullable = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (value === null ? undefined : value), type.optional());
-const text = nullable(z.string());
-const flag = nullable(z.boolean());
-const integer = nullable(z.number());
-const texts = nullable(z.array(z.string()));
-const labels = nullable(z.record(z.string(), z.string()));
 /** A command is a list; old clients send one string. */
 const command = nullable(z.union([z.string().transform((word) => [word]), z.array(z.string())]));
 const keys = nullable(z.record(z.string(), z.unknown()).transform((record) => Object.keys(record)));
@@ -99,9 +93,7 @@ export const resourcesSchema = z.object({
   CpuRealtimeRuntime: integer,
   CpusetCpus: text,
   CpusetMems: text,
-  Devices: nullable(
-    z.array(z.object({ PathOnHost: text, PathInContainer: text, CgroupPermissions: text })),
-  ),
+  Devices: nullable(z.array(z.object({ PathOnHost: text, PathInContainer: text, CgroupPermissions: text }))),
   DeviceCgroupRules: texts,
   DeviceRequests: nullable(z.array(z.unknown())),
   MemoryReservation: integer,

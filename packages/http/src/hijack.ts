@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex, Writable } from 'node:stream';
+import type { Clock } from '@slipway/base';
+import { eitherOf } from './either-of.ts';
+import type { Headers, HijackedConnection, HijackReply } from './reply.ts';
+
+/** How long a client may take to read the end of a hijacked connection and close its side. */
+const LINGER_MS = 2_000;
+
+export interface HijackContext {
+  readonly clock: Clock;
+  readonly headers: Headers;
+  /** Aborts when the client is gone entirely. */
+  readonly signal: AbortSignal;
+}
+
+/** The client asked to upgrade: `101 UPGRADED`, and from there the socket is the stream, both ways. */
+export async function hijackSocket(
+  socket: Duplex,
+  reply: HijackReply,
+  context: HijackContext,
+): Promise<void> {
+  socket.write(upgradeHead(reply.contentType, context.headers));
+  try {
+    await reply.serve(connectionOf(socket, socket, context.signal));
+  } finally {
+    await endSocket(socket, context.clock);
+  }
+}
+
+/** The client did not ask to upgrade: `200`, its body is the input, and output goes on until the connection is closed. */
+export async function hijackResponse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  reply: HijackReply,
+  context: HijackContext,
+): Promise<void> {
+  response.useChunkedEncodingByDefault = false;
+  response.shouldKeepAlive = false;
+  response.writeHead(200, { ...(context.headers as object), 'Content-Type': reply.contentType });
+  response.flushHeaders();
+  try {
+    await reply.serve(connectionOf(request, response, context.signal));
+  } finally {
+    response.end();
+  }
+}
+
+function connectionOf(
+  input: { iterator: Duplex['iterator'] },
+  output: Writable,
+  signal: AbortSignal,
+): HijackedConnection {
+  return {
+    input: { [Symbol.asyncIterator]: () => untilGone(input.iterator({ destroyOnReturn: false })) },
+    write: (bytes) => writeOrDrop(output, bytes),
+    signal,
+  };
+}
+
+/** A client that goes without a word has ended its input. */
+async function* untilGone(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch {}
+}
+
+const ROOM = Promise.resolve();
+
+function writeOrDrop(output: Writable, bytes: Uint8Array): Promise<void> {
+  if (output.destroyed || output.writableEnded || output.write(bytes)) return ROOM;
+  return eitherOf(output, 'drain', 'close');
+}
+
+/** Ends our side, reads what still comes (closing over unread input would reset the connection), then closes. */
+export async function endSocket(socket: Duplex, clock: Clock): Promise<void> {
+  socket.end();
+  socket.resume();
+  if (!socket.writableFinished) await eitherOf(socket, 'finish', 'close');
+  if (!socket.readableEnded && !socket.destroyed) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = clock.timer(LINGER_MS, resolve);
+    await Promise.race([promise, eitherOf(socket, 'end', 'close')]);
+  }
+  socket.destroy();
+}
+
+function upgradeHead(contentType: string, headers: Headers): string {
+  const lines = [
+    'HTTP/1.1 101 UPGRADED',
+    `Content-Type: ${contentType}`,
+    'Connection: Upgrade',
+    'Upgrade: tcp',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}

@@ -1,0 +1,239 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Clock, isSlipwayError, type Logger } from '@slipway/base';
+import type { Dialect } from './dialects/dialect.ts';
+import { endSocket, hijackResponse, hijackSocket } from './hijack.ts';
+import type { HijackReply, Reply } from './reply.ts';
+import { writeReply } from './reply-writer.ts';
+import { HttpRequest } from './request.ts';
+import type { Route } from './route.ts';
+import { Router } from './router.ts';
+import { splitVersion } from './version.ts';
+
+export interface ServeOptions {
+  /** A Unix socket's path, or a TCP port on an address. The path must be free. */
+  readonly listen: { readonly socketPath: string } | { readonly port: number; readonly host: string };
+  readonly routes: readonly Route[];
+  readonly dialect: Dialect;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Disposing stops listening, tells running handlers through their signals, and closes every connection. */
+export interface HttpServer extends AsyncDisposable {
+  /** The TCP port; undefined on a Unix socket. */
+  readonly port: number | undefined;
+}
+
+/** As large as Go's servers allow: registry credentials, build arguments and filters travel in headers and URLs. */
+const MAX_HEADER_BYTES = 1024 * 1024;
+/** How long running replies may take to end once their signals were aborted. */
+const CLOSE_GRACE_MS = 500;
+/** How long a client that sends a body nobody reads may go on after it was answered. */
+const UNREAD_BODY_MS = 1_000;
+
+/** Serves the routes. Resolves when connections are accepted. @throws the system's error when the address cannot be bound. */
+export async function serve(options: ServeOptions): Promise<HttpServer> {
+  const connections = new Connections(options);
+  const { server } = connections;
+  const { listen } = options;
+  server.listen('socketPath' in listen ? { path: listen.socketPath } : listen);
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo | string | null;
+  return {
+    port: typeof address === 'object' ? address?.port : undefined,
+    [Symbol.asyncDispose]: () => connections.close(),
+  };
+}
+
+class Connections {
+  readonly server: Server;
+  readonly #router: Router;
+  readonly #dialect: Dialect;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  /** Of the requests that asked for a signal, and of hijacked connections. */
+  readonly #running = new Set<AbortController>();
+  readonly #upgraded = new Set<Duplex>();
+
+  constructor({ routes, dialect, clock, logger }: ServeOptions) {
+    this.#router = new Router(routes);
+    this.#dialect = dialect;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.server = createServer({
+      keepAliveTimeout: 0,
+      requestTimeout: 0,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'tcp',
+    });
+    this.server.on('request', (request, response) => void this.#onRequest(request, response));
+    this.server.on('upgrade', (request, socket) => void this.#onUpgrade(request, socket));
+    this.server.on('clientError', (_error, socket) => refuse(socket));
+  }
+
+  async close(): Promise<void> {
+    if (!this.server.listening) return;
+    const closed = once(this.server, 'close');
+    this.server.close();
+    const reason = new Error('the daemon is shutting down');
+    for (const controller of this.#running) controller.abort(reason);
+    const grace = this.#clock.timer(CLOSE_GRACE_MS, () => {
+      this.server.closeAllConnections();
+      for (const socket of this.#upgraded) socket.destroy();
+    });
+    this.server.closeIdleConnections();
+    await closed;
+    grace[Symbol.dispose]();
+  }
+
+  async #onRequest(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAtMs = this.#clock.monotonicMs();
+    const gone = this.#signalOf(response, () => !response.writableFinished);
+    try {
+      const reply = await this.#reply(incoming, gone);
+      if (!incoming.complete && reply.kind !== 'hijack') this.#giveUpBody(incoming, response);
+      if (reply.kind === 'hijack') {
+        await hijackResponse(incoming, response, reply, this.#hijackContext(gone()));
+      } else {
+        await writeReply(response, reply, this.#dialect.headers);
+      }
+    } catch (error) {
+      this.#abandon(incoming, error, response);
+    }
+    this.#logDone(incoming, response.statusCode, startedAtMs);
+  }
+
+  async #onUpgrade(incoming: IncomingMessage, socket: Duplex): Promise<void> {
+    const startedAtMs = this.#clock.monotonicMs();
+    socket.on('error', () => {});
+    this.#upgraded.add(socket);
+    socket.once('close', () => this.#upgraded.delete(socket));
+    const gone = this.#signalOf(socket, () => true);
+    let status = 101;
+    try {
+      const reply = await this.#reply(incoming, gone);
+      if (!incoming.complete) incoming.resume();
+      if (reply.kind === 'hijack') {
+        await this.#serveHijack(socket, reply, gone());
+      } else {
+        status = reply.status;
+        await this.#refuseUpgrade(incoming, socket, reply);
+      }
+    } catch (error) {
+      this.#abandon(incoming, error, socket);
+    }
+    this.#logDone(incoming, status, startedAtMs);
+  }
+
+  async #serveHijack(socket: Duplex, reply: HijackReply, signal: AbortSignal): Promise<void> {
+    await hijackSocket(socket, reply, this.#hijackContext(signal));
+  }
+
+  /** An ordinary reply, most often an error, to a client that hoped for an upgrade. */
+  async #refuseUpgrade(
+    incoming: IncomingMessage,
+    socket: Duplex,
+    reply: Exclude<Reply, HijackReply>,
+  ): Promise<void> {
+    const response = new ServerResponse(incoming);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket as Socket);
+    socket.on('drain', () => response.emit('drain'));
+    const finished = once(response, 'finish');
+    await writeReply(response, reply, this.#dialect.headers);
+    await finished;
+    response.detachSocket(socket as Socket);
+    await endSocket(socket, this.#clock);
+  }
+
+  /** What the handler answers; an error becomes the dialect's reply. */
+  async #reply(incoming: IncomingMessage, gone: () => AbortSignal): Promise<Reply> {
+    const dialect = this.#dialect;
+    try {
+      const url = incoming.url ?? '/';
+      const queryAt = url.indexOf('?');
+      const target = splitVersion(queryAt === -1 ? url : url.slice(0, queryAt), dialect.versions);
+      const match = this.#router.find(incoming.method ?? '', target.path, target.version);
+      if (match === undefined) return dialect.notFound();
+      const search = queryAt === -1 ? '' : url.slice(queryAt + 1);
+      return await match.route.handler(
+        new HttpRequest(incoming, { ...target, search, params: match.params, gone }),
+      );
+    } catch (error) {
+      const reply = dialect.error(error);
+      if (reply.kind !== 'hijack' && reply.status >= 500 && !isSlipwayError(error, 'NotImplemented')) {
+        this.#logger.error({ err: error, ...nameOf(incoming) }, 'request failed');
+      }
+      return reply;
+    }
+  }
+
+  /** A signal made when first asked for; it aborts when `emitter` closes early or the server shuts down. */
+  #signalOf(emitter: ServerResponse | Duplex, wasEarly: () => boolean): () => AbortSignal {
+    let controller: AbortController | undefined;
+    return () => {
+      if (controller !== undefined) return controller.signal;
+      const made = new AbortController();
+      controller = made;
+      if (emitter.destroyed) {
+        made.abort(clientGone());
+        return made.signal;
+      }
+      this.#running.add(made);
+      emitter.once('close', () => {
+        this.#running.delete(made);
+        if (wasEarly()) made.abort(clientGone());
+      });
+      return made.signal;
+    };
+  }
+
+  #hijackContext(signal: AbortSignal) {
+    return { clock: this.#clock, headers: this.#dialect.headers, signal };
+  }
+
+  /** The handler answered without reading the body to its end: read on for a moment, so that the answer arrives. */
+  #giveUpBody(incoming: IncomingMessage, response: ServerResponse): void {
+    response.shouldKeepAlive = false;
+    incoming.resume();
+    response.once('finish', () => {
+      const timer = this.#clock.timer(UNREAD_BODY_MS, () => incoming.socket.destroy());
+      incoming.once('close', () => timer[Symbol.dispose]());
+    });
+  }
+
+  /** The reply broke off half way; cutting the connection is how the client learns of it. */
+  #abandon(incoming: IncomingMessage, error: unknown, connection: ServerResponse | Duplex): void {
+    if (!connection.destroyed) {
+      this.#logger.error({ err: error, ...nameOf(incoming) }, 'reply broke off');
+    }
+    connection.destroy();
+  }
+
+  #logDone(incoming: IncomingMessage, status: number, startedAtMs: number): void {
+    const ms = Math.round((this.#clock.monotonicMs() - startedAtMs) * 1000) / 1000;
+    this.#logger.debug({ ...nameOf(incoming), status, ms }, 'request');
+  }
+}
+
+/** Without the query, which may carry secrets (build arguments). */
+const nameOf = (incoming: IncomingMessage) => ({
+  method: incoming.method,
+  path: incoming.url?.split('?', 1)[0],
+});
+
+const clientGone = () => new Error('the client closed the connection');
+
+/** What came is not HTTP. */
+function refuse(socket: Duplex): void {
+  if (socket.writable) {
+    socket.end(
+      'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n400 Bad Request',
+    );
+  } else {
+    socket.destroy();
+  }
+}
