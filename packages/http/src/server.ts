@@ -70,7 +70,7 @@ class Connections {
       shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'tcp',
     });
     this.server.on('request', (request, response) => void this.#onRequest(request, response));
-    this.server.on('upgrade', (request, socket) => void this.#onUpgrade(request, socket));
+    this.server.on('upgrade', (request, socket, head) => void this.#onUpgrade(request, socket, head));
     this.server.on('clientError', (_error, socket) => refuse(socket));
   }
 
@@ -106,9 +106,10 @@ class Connections {
     this.#logDone(incoming, response.statusCode, startedAtMs);
   }
 
-  async #onUpgrade(incoming: IncomingMessage, socket: Duplex): Promise<void> {
+  async #onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const startedAtMs = this.#clock.monotonicMs();
     socket.on('error', () => {});
+    if (head.byteLength > 0) socket.unshift(head);
     this.#upgraded.add(socket);
     socket.once('close', () => this.#upgraded.delete(socket));
     const gone = this.#signalOf(socket, () => true);
@@ -117,7 +118,7 @@ class Connections {
       const reply = await this.#reply(incoming, gone);
       if (!incoming.complete) incoming.resume();
       if (reply.kind === 'hijack') {
-        await this.#serveHijack(socket, reply, gone());
+        await hijackSocket(socket, reply, this.#hijackContext(gone()));
       } else {
         status = reply.status;
         await this.#refuseUpgrade(incoming, socket, reply);
@@ -126,10 +127,6 @@ class Connections {
       this.#abandon(incoming, error, socket);
     }
     this.#logDone(incoming, status, startedAtMs);
-  }
-
-  async #serveHijack(socket: Duplex, reply: HijackReply, signal: AbortSignal): Promise<void> {
-    await hijackSocket(socket, reply, this.#hijackContext(signal));
   }
 
   /** An ordinary reply, most often an error, to a client that hoped for an upgrade. */
