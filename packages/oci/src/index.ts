@@ -1,1 +1,7 @@
-export type * from './digest.ts';
+export * from './chain-id.ts';
+export * from './digest.ts';
+export * from './image-config.ts';
+export * from './manifest.ts';
+export * from './media-types.ts';
+export * from './platform.ts';
+export * from './reference.ts';
