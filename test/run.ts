@@ -1,0 +1,162 @@
+/**
+ * Runs the tests in parts, and says while it works what takes how long:
+ * `check` (types, lint, architecture), `unit` (beside the code), `integration` (real clients against real
+ * daemons), `e2e` (script/run). Without a part, all of them. A last argument that is no part is a pattern: only
+ * files whose path holds it, and `NAME:TEXT` only tests whose name holds TEXT.
+ */
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { relative } from 'node:path';
+import { run } from 'node:test';
+
+const root = new URL('..', import.meta.url).pathname;
+const PARTS = ['check', 'unit', 'integration', 'e2e'] as const;
+type Part = (typeof PARTS)[number];
+
+interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+  readonly failures: string[];
+}
+
+const tally: Tally = { passed: 0, failed: 0, skipped: 0, failures: [] };
+const startedAtMs = performance.now();
+const { parts, pattern } = parseArguments(process.argv.slice(2));
+
+process.chdir(root);
+for (const part of parts) await runPart(part);
+printSummary();
+process.exit(tally.failed === 0 ? 0 : 1);
+
+function parseArguments(words: readonly string[]): { parts: readonly Part[]; pattern: string | undefined } {
+  const named = words.filter((word): word is Part => (PARTS as readonly string[]).includes(word));
+  const others = words.filter((word) => !(named as string[]).includes(word));
+  if (others.length > 1 || others[0]?.startsWith('-') === true) {
+    process.stderr.write(`usage: script/test [${PARTS.join('|')}]... [pattern]\n`);
+    process.exit(2);
+  }
+  return { parts: named.length === 0 ? PARTS : named, pattern: others[0] };
+}
+
+async function runPart(part: Part): Promise<void> {
+  switch (part) {
+    case 'check':
+      await runTool('types', ['npx', 'tsc', '--noEmit', '-p', '.']);
+      await runTool('lint and format', ['npx', 'biome', 'check', '--error-on-warnings', '.']);
+      return runTests('architecture', 'test/architecture/**/*.test.ts', { concurrency: 1 });
+    case 'unit':
+      return runTests('unit', 'packages/*/src/**/*.test.ts', { concurrency: 2 });
+    case 'integration':
+      await runTool('peers', ['script/peers']);
+      return runTests('integration', 'test/integration/**/*.test.ts', { concurrency: 2 });
+    case 'e2e':
+      return runTests('e2e', 'test/e2e/**/*.test.ts', { concurrency: 1 });
+  }
+}
+
+/** A program that passes or fails as a whole; what it printed is shown when it fails. */
+async function runTool(name: string, [command = '', ...args]: readonly string[]): Promise<void> {
+  const toolStartedAtMs = performance.now();
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
+  const code = await new Promise<number>((resolve) => {
+    child.on('error', (error) => output.push(Buffer.from(`${error.message}\n`)) && resolve(127));
+    child.on('close', (exitCode) => resolve(exitCode ?? 1));
+  });
+  record(code === 0 ? 'passed' : 'failed', `${name}: ${[command, ...args].join(' ')}`);
+  printLine(code === 0 ? 'ok' : 'FAILED', name, performance.now() - toolStartedAtMs);
+  if (code !== 0) process.stdout.write(indent(Buffer.concat(output).toString()));
+}
+
+async function runTests(part: string, glob: string, { concurrency }: { concurrency: number }): Promise<void> {
+  const [filePattern, namePattern] = (pattern ?? '').split(':');
+  const files = globSync(glob)
+    .filter((path) => path.includes(filePattern ?? ''))
+    .sort();
+  if (files.length === 0) return;
+  process.stdout.write(`\n${part}: ${files.length} files\n`);
+  const startedAtOf = new Map<string, number>();
+  const problemsOf = new Map<string, string[]>();
+  const events = run({
+    files,
+    concurrency,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    timeout: 300_000,
+    ...(namePattern === undefined ? {} : { testNamePatterns: [escapeRegExp(namePattern)] }),
+  });
+  for await (const { type, data } of events as AsyncIterable<{ type: string; data: TestEventData }>) {
+    const file = data.file ?? '';
+    if (!startedAtOf.has(file)) startedAtOf.set(file, performance.now());
+    if (type === 'test:stderr' || type === 'test:stdout') remember(problemsOf, file, data.message ?? '');
+    if (type === 'test:pass' && isLeaf(data))
+      record(data.skip === undefined ? 'passed' : 'skipped', data.name ?? '');
+    if (type === 'test:fail' && isOwnFailure(data)) {
+      record('failed', `${relative(root, file)}: ${data.name}`);
+      remember(
+        problemsOf,
+        file,
+        `\n✖ ${data.name} (line ${data.line})\n${describeError(data.details?.error)}\n`,
+      );
+    }
+    if (type === 'test:summary' && data.file !== undefined) {
+      const ok = data.success === true;
+      const counts = `${data.counts?.passed ?? 0}/${data.counts?.tests ?? 0}`;
+      printLine(ok ? 'ok' : 'FAILED', `${relative(root, file)} ${counts}`, data.duration_ms ?? 0);
+      if (!ok) process.stdout.write(indent((problemsOf.get(file) ?? []).join('')));
+    }
+  }
+}
+
+interface TestEventData {
+  readonly file?: string;
+  readonly name?: string;
+  readonly line?: number;
+  readonly message?: string;
+  readonly skip?: string | boolean;
+  readonly success?: boolean;
+  readonly duration_ms?: number;
+  readonly counts?: { readonly tests: number; readonly passed: number };
+  readonly details?: { readonly type?: string; readonly error?: Error };
+}
+
+const isLeaf = (data: TestEventData): boolean => data.details?.type !== 'suite';
+
+/** A suite, or a file, that failed only because a test in it did, says nothing new. */
+function isOwnFailure(data: TestEventData): boolean {
+  const failureType = (data.details?.error as { failureType?: string } | undefined)?.failureType;
+  return failureType !== 'subtestsFailed';
+}
+
+function describeError(error: Error | undefined): string {
+  const cause = error?.cause;
+  if (cause instanceof Error) return cause.stack ?? cause.message;
+  return typeof cause === 'string' ? cause : (error?.stack ?? 'no reason given');
+}
+
+function record(outcome: 'passed' | 'failed' | 'skipped', what: string): void {
+  tally[outcome] += 1;
+  if (outcome === 'failed') tally.failures.push(what);
+}
+
+function remember(lines: Map<string, string[]>, file: string, text: string): void {
+  const known = lines.get(file);
+  if (known === undefined) lines.set(file, [text]);
+  else known.push(text);
+}
+
+function printLine(verdict: string, what: string, durationMs: number): void {
+  const total = ((performance.now() - startedAtMs) / 1000).toFixed(0).padStart(4);
+  process.stdout.write(`${total}s  ${verdict.padEnd(6)} ${what} (${(durationMs / 1000).toFixed(1)} s)\n`);
+}
+
+function printSummary(): void {
+  const minutes = ((performance.now() - startedAtMs) / 60_000).toFixed(1);
+  if (tally.failures.length > 0) process.stdout.write(`\nfailed:\n${indent(tally.failures.join('\n'))}\n`);
+  const skipped = tally.skipped === 0 ? '' : `, ${tally.skipped} skipped`;
+  process.stdout.write(`\n${tally.passed} passed, ${tally.failed} failed${skipped} in ${minutes} min\n`);
+}
+
+const indent = (text: string): string => text.replace(/^(?=.)/gm, '    ');
+const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
