@@ -1,4 +1,4 @@
-import { SlipwayError } from '@slipway/base';
+import { SlipwayError } from '@slipway/base/errors';
 
 /** What detaches a client that says nothing else. */
 export const DEFAULT_DETACH_KEYS = 'ctrl-p,ctrl-q';

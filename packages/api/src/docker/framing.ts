@@ -1,4 +1,4 @@
-import { SlipwayError } from '@slipway/base';
+import { SlipwayError } from '@slipway/base/errors';
 
 /**
  * The frames in which output without a terminal travels: one byte for the stream, three zeros, the payload's length as

@@ -1,0 +1,208 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join, resolve } from 'node:path';
+import { errorMessage, type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
+import { z } from 'zod';
+import { OPTION_ROWS, type OptionRow, type RawSettings, variableOf } from './options.ts';
+
+/** What the daemon was told, checked and complete. */
+export interface Config {
+  readonly dataRoot: HostPath;
+  readonly runRoot: HostPath;
+  readonly socketPath: HostPath;
+  readonly socketGroup: string;
+  /** 0: no TCP door. */
+  readonly port: number;
+  readonly bridgeName: string;
+  /** The default bridge's own address with its prefix length; undefined: chosen by itself. */
+  readonly bridgeAddress: string | undefined;
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOptions: readonly string[];
+  /** Runtimes by name, beside those that are found. */
+  readonly runtimes: Readonly<Record<string, { readonly path: string }>>;
+  readonly defaultRuntime: string | undefined;
+  readonly cgroupParent: string;
+  readonly initPath: string;
+  /** Undefined: logs are never rotated. */
+  readonly logMaxSizeBytes: number | undefined;
+  readonly logMaxFiles: number;
+  readonly logLevel: LogLevel;
+  /** Undefined: text on a terminal, else JSON. */
+  readonly logFormat: 'text' | 'json' | undefined;
+  readonly stopContainers: boolean;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+const DEFAULT_FILE = '/etc/slipway/daemon.json';
+
+/**
+ * Flags over variables over the file over defaults.
+ * @throws InvalidArgument naming the setting, its value and where it came from; NotFound when a named file is missing.
+ */
+export function loadConfig(flags: RawSettings, env: Readonly<Record<string, string | undefined>>): Config {
+  const variables = readVariables(env);
+  const file = readFile((flags.config ?? variables.config) as string | undefined);
+  const merged: Record<string, unknown> = {};
+  for (const [source, settings] of [
+    ['file', file],
+    ['variable', variables],
+    ['flag', flags],
+  ] as const) {
+    const result = partialSchema.safeParse(settings);
+    if (!result.success) throw badSetting(source, settings, result.error);
+    // `--host` and `--socket` are one setting: the higher layer's wins.
+    if (settings.host !== undefined || settings.socket !== undefined) {
+      delete merged.host;
+      delete merged.socket;
+    }
+    Object.assign(merged, settings);
+  }
+  return Object.freeze(toConfig(partialSchema.parse(merged)));
+}
+
+const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]);
+const switchValue = z.union([
+  z.boolean(),
+  z.enum(['1', 'true', 'yes']).transform(() => true),
+  z.enum(['', '0', 'false', 'no']).transform(() => false),
+]);
+const interfaceName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/, 'must be an interface name: at most 15 letters, digits, _ . -');
+const wholeNumber = (least: number, most: number) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+    z.int(`must be a whole number from ${least} to ${most}`).min(least).max(most),
+  );
+const address = z.string().refine((text) => isIP(text) !== 0, 'must be an IP address');
+
+const partialSchema = z
+  .strictObject({
+    'data-root': z.string().min(1),
+    'run-root': z.string().min(1),
+    socket: z.string().min(1),
+    host: z.string().regex(/^unix:\/\/./, 'must be unix://PATH; a TCP door without TLS is not offered'),
+    group: z.string().min(1),
+    port: wholeNumber(0, 65_535),
+    bridge: interfaceName,
+    bip: z
+      .string()
+      .regex(/^\d+\.\d+\.\d+\.\d+\/\d+$/, 'must be an address with its prefix length, as 10.200.0.1/24'),
+    dns: list.pipe(z.array(address)),
+    'dns-search': list,
+    'dns-opt': list,
+    runtime: list.pipe(z.array(z.string().regex(/^[\w.-]+=\/./, 'must be NAME=/ABSOLUTE/PATH'))),
+    'default-runtime': z.string().min(1),
+    'cgroup-parent': z.string().startsWith('/', 'must begin with /'),
+    'init-path': z.string().startsWith('/', 'must be an absolute path'),
+    'log-max-size': z.string().transform(parseSize),
+    'log-max-file': wholeNumber(1, 1000),
+    'log-level': z.enum(['debug', 'info', 'warn', 'error']),
+    'log-format': z.enum(['text', 'json']),
+    'stop-containers': switchValue,
+    config: z.string(),
+    version: switchValue,
+    help: switchValue,
+  } satisfies Record<(typeof OPTION_ROWS)[number]['name'], z.ZodType>)
+  .partial();
+
+function toConfig(settings: z.infer<typeof partialSchema>): Config {
+  const runRoot = resolve(settings['run-root'] ?? '/run/slipway');
+  const socket = settings.socket ?? settings.host?.replace(/^unix:\/\//, '') ?? join(runRoot, 'docker.sock');
+  const logMaxSizeBytes = settings['log-max-size'] ?? 20 * 1024 * 1024;
+  return {
+    dataRoot: hostPath(resolve(settings['data-root'] ?? '/var/lib/slipway')),
+    runRoot: hostPath(runRoot),
+    socketPath: hostPath(resolve(socket)),
+    socketGroup: settings.group ?? 'docker',
+    port: settings.port ?? 0,
+    bridgeName: settings.bridge ?? 'slipway0',
+    bridgeAddress: settings.bip,
+    dns: settings.dns ?? [],
+    dnsSearch: settings['dns-search'] ?? [],
+    dnsOptions: settings['dns-opt'] ?? [],
+    runtimes: Object.fromEntries((settings.runtime ?? []).map(parseRuntime)),
+    defaultRuntime: settings['default-runtime'],
+    cgroupParent: settings['cgroup-parent'] ?? '/slipway',
+    initPath: settings['init-path'] ?? '/usr/bin/tini-static',
+    logMaxSizeBytes: logMaxSizeBytes === 0 ? undefined : logMaxSizeBytes,
+    logMaxFiles: settings['log-max-file'] ?? 5,
+    logLevel: settings['log-level'] ?? 'info',
+    logFormat: settings['log-format'],
+    stopContainers: settings['stop-containers'] ?? false,
+  };
+}
+
+function parseRuntime(text: string): [string, { path: string }] {
+  const at = text.indexOf('=');
+  return [text.slice(0, at), { path: text.slice(at + 1) }];
+}
+
+function parseSize(text: string, context: z.RefinementCtx): number {
+  const match = /^(\d{1,12})\s*([kmg]?)(?:i?b)?$/i.exec(text);
+  if (match === null) {
+    context.addIssue('must be a size as 512k, 20m or 1g');
+    return z.NEVER;
+  }
+  const power = ['', 'k', 'm', 'g'].indexOf((match[2] ?? '').toLowerCase());
+  return Number(match[1]) * 1024 ** power;
+}
+
+function readVariables(env: Readonly<Record<string, string | undefined>>): RawSettings {
+  const settings: Record<string, unknown> = {};
+  const rows: readonly OptionRow[] = OPTION_ROWS;
+  for (const { name } of rows) {
+    const value = env[variableOf(name)];
+    if (value !== undefined && value !== '') settings[name] = value;
+  }
+  return settings;
+}
+
+function readFile(named: string | undefined): RawSettings {
+  const path = named ?? DEFAULT_FILE;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (named === undefined && isErrno(cause, 'ENOENT')) return {};
+    const code = isErrno(cause, 'ENOENT') ? 'NotFound' : 'InvalidArgument';
+    throw new SlipwayError(code, `cannot read the settings file ${path}: ${errorMessage(cause)}`, { cause });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SlipwayError('InvalidArgument', `${path} is not JSON: ${errorMessage(cause)}`, { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SlipwayError('InvalidArgument', `${path} must hold one JSON object, as {"log-level": "debug"}`);
+  }
+  return value as RawSettings;
+}
+
+function badSetting(
+  source: 'file' | 'variable' | 'flag',
+  settings: RawSettings,
+  error: z.ZodError,
+): SlipwayError {
+  const issue = error.issues[0];
+  if (issue?.code === 'unrecognized_keys') {
+    return new SlipwayError(
+      'InvalidArgument',
+      `the settings file knows no "${issue.keys[0]}"; slipwayd --help lists the keys`,
+    );
+  }
+  const name = String(issue?.path[0]);
+  const written = { file: `"${name}" in the settings file`, variable: variableOf(name), flag: `--${name}` }[
+    source
+  ];
+  return new SlipwayError(
+    'InvalidArgument',
+    `${written}: ${JSON.stringify(settings[name])}: ${issue?.message}`,
+    {
+      cause: error,
+    },
+  );
+}

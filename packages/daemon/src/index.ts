@@ -1,0 +1,3 @@
+export type { Config } from './config.ts';
+export { loadConfig } from './config.ts';
+export { openDaemon } from './daemon.ts';

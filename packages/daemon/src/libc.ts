@@ -1,0 +1,35 @@
+import koffi from 'koffi';
+
+/**
+ * The system calls that the daemon itself needs and Node lacks: an exclusive lock that the kernel drops with the
+ * process, and a datagram to the service manager.
+ */
+const libc = koffi.load(null);
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+
+const flock = libc.func('int flock(int fd, int operation)');
+const socket = libc.func('int socket(int domain, int type, int protocol)');
+const sendto = libc.func(
+  'int64_t sendto(int fd, const uint8_t *bytes, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
+);
+const close = libc.func('int close(int fd)');
+
+/** Locks the open file for this process alone; false when another holds it. */
+export const lockFile = (fd: number): boolean => flock(fd, LOCK_EX | LOCK_NB) === 0;
+
+/** Sends one datagram to a Unix socket; a path that begins with `@` is in the abstract namespace. False when it failed. */
+export function sendDatagram(socketPath: string, text: string): boolean {
+  const path = Buffer.from(socketPath.replace(/^@/, '\0'));
+  const address = Buffer.concat([Buffer.from(Uint16Array.of(AF_UNIX).buffer), path]);
+  const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) as number;
+  if (fd < 0) return false;
+  const bytes = Buffer.from(text);
+  const sentBytes = Number(sendto(fd, bytes, bytes.byteLength, 0, address, address.byteLength));
+  close(fd);
+  return sentBytes === bytes.byteLength;
+}

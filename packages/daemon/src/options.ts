@@ -1,0 +1,106 @@
+/** A setting of the daemon: one row makes the flag, the environment variable, the key of the file, and the help. */
+export interface OptionRow {
+  /** `data-root`: the flag `--data-root`, the variable `SLIPWAY_DATA_ROOT`, the key `data-root` in the file. */
+  readonly name: string;
+  readonly short?: string;
+  /** What stands for the value in the help; a switch has none. */
+  readonly value?: string;
+  /** May be given several times; in a variable the values are separated by commas. */
+  readonly repeated?: boolean;
+  readonly help: string;
+}
+
+export const OPTION_ROWS = [
+  {
+    name: 'data-root',
+    value: 'DIR',
+    help: 'images, containers, volumes and the database (/var/lib/slipway)',
+  },
+  {
+    name: 'run-root',
+    value: 'DIR',
+    help: 'sockets and state of what runs, rebuilt after a reboot (/run/slipway)',
+  },
+  { name: 'socket', value: 'PATH', help: 'the Unix socket to listen on (docker.sock in the run root)' },
+  { name: 'host', short: 'H', value: 'unix://PATH', help: 'the same, as dockerd takes it' },
+  { name: 'group', value: 'NAME', help: 'the group that may use the socket, if it exists (docker)' },
+  {
+    name: 'port',
+    value: 'N',
+    help: 'the TCP port on 127.0.0.1 for registry, functions and dashboard; 0 for none (0)',
+  },
+  {
+    name: 'bridge',
+    value: 'NAME',
+    help: 'the default network’s bridge; one for each daemon on a host (slipway0)',
+  },
+  { name: 'bip', value: 'CIDR', help: 'the bridge’s address, e.g. 10.200.0.1/24 (a free range is chosen)' },
+  { name: 'dns', value: 'IP', repeated: true, help: 'name servers for containers (those of this host)' },
+  { name: 'dns-search', value: 'DOMAIN', repeated: true, help: 'search domains for containers' },
+  { name: 'dns-opt', value: 'OPTION', repeated: true, help: 'resolver options for containers' },
+  {
+    name: 'runtime',
+    value: 'NAME=PATH',
+    repeated: true,
+    help: 'another OCI runtime with runc’s command line, e.g. runsc=/usr/bin/runsc',
+  },
+  {
+    name: 'default-runtime',
+    value: 'NAME',
+    help: 'for containers that ask for none (crun where it works, else runc)',
+  },
+  { name: 'cgroup-parent', value: 'PATH', help: 'the cgroup that containers are made in (/slipway)' },
+  { name: 'init-path', value: 'PATH', help: 'the program for docker run --init (/usr/bin/tini-static)' },
+  {
+    name: 'log-max-size',
+    value: 'SIZE',
+    help: 'a container’s log is rotated past this: 20m, 1g; 0 for never (20m)',
+  },
+  { name: 'log-max-file', value: 'N', help: 'files of a rotated log that are kept (5)' },
+  { name: 'log-level', value: 'LEVEL', help: 'of the daemon’s own log: debug, info, warn, error (info)' },
+  { name: 'log-format', value: 'FORMAT', help: 'text or json (text on a terminal, else json)' },
+  { name: 'stop-containers', help: 'stop all containers when the daemon is stopped; otherwise they run on' },
+  {
+    name: 'config',
+    value: 'FILE',
+    help: 'settings as JSON, keys as the flags here (/etc/slipway/daemon.json)',
+  },
+  { name: 'version', short: 'v', help: 'print the version and exit' },
+  { name: 'help', short: 'h', help: 'print this and exit' },
+] as const satisfies readonly OptionRow[];
+
+export type OptionName = (typeof OPTION_ROWS)[number]['name'];
+
+/** Settings as they were written, before they are checked. */
+export type RawSettings = Partial<Record<string, unknown>>;
+
+/** The environment variable of a setting: `data-root` is `SLIPWAY_DATA_ROOT`. */
+export const variableOf = (name: string): string => `SLIPWAY_${name.replaceAll('-', '_').toUpperCase()}`;
+
+/** `slipwayd --help`. */
+export function helpText(): string {
+  const rows: readonly OptionRow[] = OPTION_ROWS;
+  const left = rows.map(
+    ({ name, short, value }) => `${short ? `-${short}, ` : '    '}--${name}${value ? ` ${value}` : ''}`,
+  );
+  const width = Math.max(...left.map((text) => text.length)) + 2;
+  return `Usage: slipwayd [OPTIONS]
+
+Runs containers, and speaks the Docker Engine API on a Unix socket. Use it with:
+
+    export DOCKER_HOST=unix:///run/slipway/docker.sock
+    docker run --rm hello          # or: slipway run --rm hello
+
+Options (what is in parentheses holds when nothing is said; * may be repeated):
+
+${rows.map((row, index) => `  ${(left[index] ?? '').padEnd(width)}${row.help}${row.repeated ? ' *' : ''}`).join('\n')}
+
+Each option is also a variable (SLIPWAY_DATA_ROOT) and a key of the file ({"data-root": "/srv/slipway"}).
+A flag goes before a variable, a variable before the file.
+
+Stopping the daemon (Ctrl-C or SIGTERM) leaves containers running: the next slipwayd with the same roots takes
+them over, with their logs and exit codes. With --stop-containers they are stopped first.
+
+Two daemons can run side by side when each has its own --data-root, --run-root and --bridge.
+`;
+}
