@@ -96,6 +96,8 @@ export interface NetworkSandbox {
 
 export interface SandboxRequest {
   readonly containerId: string;
+  /** For error messages, as docker has them: `… on endpoint NAME (ID): …`. */
+  readonly containerName: string;
   /** None: a namespace with loopback only (`--network none`). The first carries the default route. */
   readonly endpoints: readonly EndpointRequest[];
   readonly ports: readonly PortRequest[];

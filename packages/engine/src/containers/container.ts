@@ -1,10 +1,10 @@
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api/docker';
-import type { ChainId, ImageId } from '@slipway/oci';
 import type { ContainerId, HostPath } from '@slipway/base';
 import type { NetworkSandbox } from '@slipway/network';
+import type { ChainId, ImageId } from '@slipway/oci';
 import type { Process, Task } from '@slipway/runtime';
 import type { OutputHub } from './output-hub.ts';
-import type { ContainerState } from './state.ts';
+import type { ContainerState, Ended } from './state.ts';
 
 /** A mount as resolved at create: the same at each start, and what inspect shows under `Mounts`. */
 export interface MountPoint {
@@ -45,8 +45,8 @@ export interface ContainerDefinition {
   readonly config: ContainerConfig;
   hostConfig: HostConfig;
   readonly mounts: readonly MountPoint[];
-  /** The endpoints asked for, by network id; empty for host, none and container: modes. */
-  networks: ReadonlyMap<string, { readonly networkName: string; readonly settings: EndpointSettings }>;
+  /** The endpoints asked for, by network name (or id, as asked); empty for host, none and container: modes. */
+  networks: ReadonlyMap<string, EndpointSettings>;
   readonly args: readonly string[];
 }
 
@@ -69,6 +69,10 @@ export interface Container {
   readonly execs: Map<string, Exec>;
   /** Health checks' findings, when it has a health check. */
   health: Health | undefined;
+  /** Resolves at the end of the current or next run; replaced by a fresh one at each end. */
+  nextExit: PromiseWithResolvers<Ended>;
+  /** Resolves when it is gone. */
+  readonly removed: PromiseWithResolvers<Ended>;
 }
 
 export interface Exec {

@@ -1,11 +1,11 @@
 import type { Clock, HostPath, KeyedLock, Logger, Random } from '@slipway/base';
+import type { Networks } from '@slipway/network';
+import type { Runtime, Task } from '@slipway/runtime';
+import type { Leases, Snapshotter } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageService } from '../images/index.ts';
 import type { NetworkService } from '../networks/index.ts';
 import type { VolumeService } from '../volumes/index.ts';
-import type { Networks } from '@slipway/network';
-import type { Runtime } from '@slipway/runtime';
-import type { Leases, Snapshotter } from '@slipway/store';
 import type { Container } from './container.ts';
 import type { ContainerRecords } from './records.ts';
 import type { ContainerRegistry } from './registry.ts';
@@ -27,7 +27,13 @@ export interface ContainerContext {
   readonly registry: ContainerRegistry;
   /** One verb at a time for each container. */
   readonly locks: KeyedLock;
+  readonly supervisor: Supervisor;
   readonly config: ContainersConfig;
+}
+
+/** Watches over runs. An interface, because what follows an exit may be another start. */
+export interface Supervisor {
+  watch(container: Container, task: Task): void;
 }
 
 export interface ContainersConfig {
@@ -36,6 +42,7 @@ export interface ContainersConfig {
   /** tini, for `--init`. */
   readonly initPath: string;
   readonly cgroupParent: string;
+  readonly cgroupVersion: 1 | 2;
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly dnsOptions: readonly string[];

@@ -5,6 +5,7 @@ import type { Container } from './container.ts';
 export class ContainerRegistry {
   readonly #byId = new Map<string, Container>();
   readonly #byName = new Map<string, Container>();
+  readonly #reserved = new Map<string, string>();
 
   add(container: Container): void {
     this.#byId.set(container.definition.id, container);
@@ -22,12 +23,29 @@ export class ContainerRegistry {
     this.#byName.set(name, container);
   }
 
+  /** Holds a name for a container that is being made or renamed, until disposed. */
+  reserveName(name: string, id: string): Disposable {
+    this.#reserved.set(name, id);
+    return { [Symbol.dispose]: () => this.#reserved.delete(name) };
+  }
+
+  /** The id of the container that has this name or is about to. */
+  holderOf(name: string): string | undefined {
+    return this.#byName.get(name)?.definition.id ?? this.#reserved.get(name);
+  }
+
   findByName(name: string): Container | undefined {
     return this.#byName.get(name);
   }
 
   findById(id: string): Container | undefined {
     return this.#byId.get(id);
+  }
+
+  /** The container in which this exec was made. */
+  findByExec(execId: string): Container | undefined {
+    for (const container of this.#byId.values()) if (container.execs.has(execId)) return container;
+    return undefined;
   }
 
   /** Newest first. */

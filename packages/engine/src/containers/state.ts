@@ -9,9 +9,8 @@ export type ContainerState =
   /** Waiting for its restart policy's next try. */
   | ({ readonly status: 'restarting' } & Ended)
   | ({ readonly status: 'exited' } & Ended)
-  | ({ readonly status: 'removing' } & Ended)
-  /** Its removal failed half way; only removing it again is possible. */
-  | ({ readonly status: 'dead' } & Ended);
+  /** Only in memory: a removal that a crash cut off is finished at the next start, or never began. */
+  | ({ readonly status: 'removing' } & Ended);
 
 /** How the last run ended. `startedAtNs` is 0 when there was none. */
 export interface Ended {
@@ -30,8 +29,7 @@ export type StateEvent =
   | { readonly type: 'restartCanceled' }
   | { readonly type: 'paused' }
   | { readonly type: 'resumed' }
-  | { readonly type: 'removing' }
-  | { readonly type: 'removalFailed'; readonly error: string };
+  | { readonly type: 'removing' };
 
 /**
  * The next state. Every move that is not listed is refused.
@@ -40,10 +38,10 @@ export type StateEvent =
 export function transition(state: ContainerState, event: StateEvent): ContainerState {
   switch (event.type) {
     case 'started':
-      if (isRunning(state) || state.status === 'removing' || state.status === 'dead') break;
+      if (isRunning(state) || state.status === 'removing') break;
       return { status: 'running', pid: event.pid, startedAtNs: event.startedAtNs };
     case 'startFailed':
-      if (isRunning(state) || state.status === 'removing' || state.status === 'dead') break;
+      if (isRunning(state) || state.status === 'removing') break;
       if (state.status === 'created') return { ...state, exitCode: event.exitCode, error: event.error };
       return { ...ended(state), status: 'exited', exitCode: event.exitCode, error: event.error };
     case 'exited':
@@ -71,9 +69,6 @@ export function transition(state: ContainerState, event: StateEvent): ContainerS
     case 'removing':
       if (isRunning(state) || state.status === 'removing') break;
       return { ...ended(state), status: 'removing' };
-    case 'removalFailed':
-      if (state.status !== 'removing') break;
-      return { ...state, status: 'dead', error: event.error };
   }
   throw new SlipwayError('FailedPrecondition', `a container that is ${state.status} cannot be ${event.type}`);
 }

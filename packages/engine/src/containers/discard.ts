@@ -1,0 +1,46 @@
+import { rm } from 'node:fs/promises';
+import { isSlipwayError } from '@slipway/base';
+import type { Container } from './container.ts';
+import { type ContainerContext, publish } from './context.ts';
+import { cancelRestart } from './restarts.ts';
+import { ended, transition } from './state.ts';
+
+/** Removes a container that does not run with all that is its own. For who holds its lock. */
+export async function discardContainer(
+  context: ContainerContext,
+  container: Container,
+  { removeVolumes }: { readonly removeVolumes: boolean },
+): Promise<void> {
+  const { id } = container.definition;
+  cancelRestart(container);
+  container.state = transition(container.state, { type: 'removing' });
+  // From here on it does not exist; what a crash leaves of its folders is swept at the next start.
+  context.records.delete(id);
+  await Promise.all([removeSnapshot(context, id), rm(container.folder, { recursive: true, force: true })]);
+  context.registry.remove(container);
+  if (removeVolumes) await removeAnonymousVolumes(context, container);
+  publish(context, container, 'destroy');
+  container.output.end();
+  container.nextExit.resolve(ended(container.state));
+  container.removed.resolve(ended(container.state));
+}
+
+async function removeSnapshot(context: ContainerContext, id: string): Promise<void> {
+  try {
+    await context.snapshots.remove(id);
+  } catch (error) {
+    if (!isSlipwayError(error, 'NotFound')) throw error;
+  }
+}
+
+async function removeAnonymousVolumes(context: ContainerContext, container: Container): Promise<void> {
+  for (const mount of container.definition.mounts) {
+    if (mount.type !== 'volume' || !mount.anonymous) continue;
+    try {
+      await context.volumes.remove(mount.name, { force: false });
+    } catch (error) {
+      // Another container may use it by now, through --volumes-from.
+      if (!isSlipwayError(error, 'NotFound', 'Conflict')) throw error;
+    }
+  }
+}
