@@ -1,0 +1,103 @@
+/*
+ * slipway-shim: stays beside one container, holds its streams and its exit status.
+ *
+ *   slipway-shim launch    forks one shim for each request on its standard input, until that is closed
+ *   slipway-shim true      exits with 0: what a runtime is proved with
+ */
+#include "shim.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int listen_at(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  strcpy(address.sun_path, path);
+  unlink(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0 && (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 4) < 0)) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+static bool read_all(int fd, void *data, size_t size) {
+  for (char *at = data; size > 0;) {
+    ssize_t n = read(fd, at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    size -= (size_t)n;
+  }
+  return true;
+}
+
+static _Noreturn void become_shim(int listen_fd, char *payload, size_t size) {
+  setsid();
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+  if (null > 2) close(null);
+  prctl(PR_SET_NAME, "slipway-shim");
+  struct strings s = {payload, payload + size};
+  const char *socket_path = next_string(&s);
+  struct rootfs rootfs = {
+      .path = next_string(&s), .upper = next_string(&s), .work = next_string(&s), .options = next_string(&s)};
+  rootfs.lower = next_list(&s);
+  rootfs.binds = next_list(&s);
+  if (!rootfs.binds) _exit(1);
+  shim_main(listen_fd, socket_path, &rootfs);
+}
+
+/* Each request is answered, in order, by two int32: the shim's pid or 0, and an errno. */
+static int launch(void) {
+  char why[256];
+  signal(SIGCHLD, SIG_IGN);
+  signal(SIGPIPE, SIG_IGN);
+  for (int s = 1; s < 4; s++) signal((int[]){0, SIGINT, SIGTERM, SIGHUP}[s], SIG_IGN);
+  int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (oom >= 0) {
+    (void)!write(oom, "-999", 4);
+    close(oom);
+  }
+  if (!rootfs_enter_namespace(why, sizeof why)) {
+    fprintf(stderr, "slipway-shim: %s\n", why);
+    return 1;
+  }
+  hide_unified_cgroup();
+  uint32_t size;
+  while (read_all(0, &size, sizeof size)) {
+    char *payload = size < 1 << 20 ? malloc(size) : NULL;
+    if (!payload || !read_all(0, payload, size) || !memchr(payload, 0, size)) return 1;
+    int32_t answer[2] = {0, 0};
+    int fd = listen_at(payload);
+    if (fd < 0) answer[1] = errno;
+    pid_t pid = fd < 0 ? 0 : fork();
+    if (pid == 0 && fd >= 0) become_shim(fd, payload, size);
+    if (pid < 0) answer[1] = errno;
+    else answer[0] = pid;
+    if (fd >= 0) close(fd);
+    free(payload);
+    if (!write_all(1, answer, sizeof answer)) return 0;
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "true") == 0) return 0;
+  if (argc == 2 && strcmp(argv[1], "launch") == 0) return launch();
+  fprintf(stderr, "usage: slipway-shim launch\nIt is started by slipwayd; there is nothing to run by hand.\n");
+  return 2;
+}

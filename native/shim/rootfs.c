@@ -1,0 +1,149 @@
+#include "shim.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool fail(char *why, size_t size, const char *what, const char *path) {
+  snprintf(why, size, "%s %s: %s", what, path, strerror(errno));
+  return false;
+}
+
+void hide_unified_cgroup(void) {
+  struct statfs fs;
+  const long cgroup2_magic = 0x63677270;
+  const char *path = "/sys/fs/cgroup/unified";
+  if (statfs(path, &fs) == 0 && fs.f_type == cgroup2_magic) umount2(path, MNT_DETACH);
+}
+
+bool rootfs_enter_namespace(char *why, size_t size) {
+  if (unshare(CLONE_NEWNS) < 0) return fail(why, size, "cannot unshare the mount namespace for", "the sandbox");
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return fail(why, size, "cannot make slave", "/");
+  return true;
+}
+
+static int open_in_root(int root, const char *path) {
+  struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+/* Opens `path` below `root`, making the folders that are missing (and at the end a file, when a file is to be bound). */
+static int open_or_make(int root, const char *path, bool file) {
+  int found = open_in_root(root, path);
+  if (found >= 0 || errno != ENOENT) return found;
+  char part[4096];
+  if (strlen(path) >= sizeof part) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  int parent = open_in_root(root, "/");
+  for (const char *at = path; parent >= 0;) {
+    at += strspn(at, "/");
+    const char *end = strchrnul(at, '/');
+    bool last = end[strspn(end, "/")] == 0;
+    memcpy(part, path, (size_t)(end - path));
+    part[end - path] = 0;
+    int next = open_in_root(root, part);
+    if (next < 0 && errno == ENOENT) {
+      char name[256];
+      snprintf(name, sizeof name, "%.*s", (int)(end - at), at);
+      if (last && file) {
+        int made = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+        if (made >= 0) close(made);
+      } else {
+        mkdirat(parent, name, 0755);
+      }
+      next = open_in_root(root, part);
+    }
+    close(parent);
+    if (last) return next;
+    parent = next;
+    at = end;
+  }
+  return -1;
+}
+
+static bool bind_all(const struct rootfs *r, char *why, size_t size) {
+  int root = open(r->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return fail(why, size, "cannot open", r->path);
+  for (char **b = r->binds; b[0] && b[1]; b += 2) {
+    struct stat source;
+    if (stat(b[0], &source) < 0) return fail(why, size, "cannot bind", b[0]);
+    int target = open_or_make(root, b[1], !S_ISDIR(source.st_mode));
+    if (target < 0) return fail(why, size, "cannot open the mount point", b[1]);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
+    int failed = mount(b[0], path, NULL, MS_BIND | MS_REC, NULL);
+    if (failed) return fail(why, size, "cannot bind to", b[1]);
+    close(target);
+  }
+  close(root);
+  return true;
+}
+
+/* More layers than fit in the page that mount(2) takes. */
+static bool mount_piecewise(const struct rootfs *r, char *why, size_t size) {
+  int fs = (int)syscall(SYS_fsopen, "overlay", 1 /* FSOPEN_CLOEXEC */);
+  if (fs < 0) return fail(why, size, "cannot open the overlay file system for", r->path);
+  bool ok = true;
+  for (char **l = r->lower; ok && *l; l++) ok = syscall(SYS_fsconfig, fs, 1, "lowerdir+", *l, 0) == 0;
+  if (ok && *r->upper) {
+    ok = syscall(SYS_fsconfig, fs, 1, "upperdir", r->upper, 0) == 0 &&
+         syscall(SYS_fsconfig, fs, 1, "workdir", r->work, 0) == 0 &&
+         syscall(SYS_fsconfig, fs, 1, "index", "off", 0) == 0;
+  }
+  ok = ok && syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0;
+  int mounted = ok ? (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, *r->upper ? 0 : MS_RDONLY) : -1;
+  ok = mounted >= 0 &&
+       syscall(SYS_move_mount, mounted, "", AT_FDCWD, r->path, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0;
+  if (!ok) fail(why, size, "cannot mount the layers at", r->path);
+  if (mounted >= 0) close(mounted);
+  close(fs);
+  return ok;
+}
+
+static bool mount_layers(const struct rootfs *r, char *why, size_t size) {
+  bool writable = *r->upper != 0;
+  if (!writable && !r->lower[1]) {
+    if (mount(r->lower[0], r->path, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+        mount(NULL, r->path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)
+      return fail(why, size, "cannot bind", r->lower[0]);
+    return true;
+  }
+  char options[4096];
+  size_t used = 0;
+#define ADD(...)                                                                   \
+  do {                                                                             \
+    used += (size_t)snprintf(options + used, sizeof options - used, __VA_ARGS__);  \
+    if (used >= sizeof options) return mount_piecewise(r, why, size);              \
+  } while (0)
+  ADD("lowerdir=");
+  for (char **l = r->lower; *l; l++) ADD("%s%s", l == r->lower ? "" : ":", *l);
+  if (writable) ADD(",upperdir=%s,workdir=%s,index=off", r->upper, r->work);
+  if (*r->options) ADD(",%s", r->options);
+#undef ADD
+  if (mount("overlay", r->path, "overlay", writable ? 0 : MS_RDONLY, options) < 0)
+    return fail(why, size, "cannot mount the layers at", r->path);
+  return true;
+}
+
+bool rootfs_mount(const struct rootfs *r, char *why, size_t size) {
+  if (mkdir(r->path, 0755) < 0 && errno != EEXIST) return fail(why, size, "cannot make", r->path);
+  if (!r->lower[0]) {
+    snprintf(why, size, "the root file system %s has no layer", r->path);
+    return false;
+  }
+  return mount_layers(r, why, size) && bind_all(r, why, size);
+}
+
+void rootfs_unmount(const struct rootfs *r) {
+  if (umount2(r->path, 0) < 0 && errno == EBUSY) umount2(r->path, MNT_DETACH);
+}

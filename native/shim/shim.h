@@ -1,0 +1,66 @@
+/* What the files of slipway-shim share. Protocol: see packages/runtime/src/shim/protocol.ts, its other end. */
+#ifndef SLIPWAY_SHIM_H
+#define SLIPWAY_SHIM_H
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* util.c */
+struct buffer {
+  char *data;
+  size_t start, end, capacity;
+};
+size_t buffer_size(const struct buffer *b);
+bool buffer_add(struct buffer *b, const void *data, size_t size);
+/* Forgets `size` bytes at the front; the memory is given back when nothing is left. */
+void buffer_drop(struct buffer *b, size_t size);
+int64_t now_ns(void);
+int64_t monotonic_ms(void);
+/* Reads a small file into `out` with a NUL at its end; the number of bytes, or -1. */
+ssize_t read_small_file(const char *path, char *out, size_t capacity);
+bool write_all(int fd, const void *data, size_t size);
+
+/* A message's payload is a row of NUL-terminated strings. */
+struct strings {
+  char *at, *end;
+};
+char *next_string(struct strings *s);
+/* A count, then that many strings; a NULL-terminated array to be freed, or NULL. */
+char **next_list(struct strings *s);
+
+/* rootfs.c: everything is mounted in this process's own mount namespace. Errors are described in `why`. */
+struct rootfs {
+  char *path;
+  char **lower;
+  char *upper, *work, *options;
+  char **binds; /* source, target, source, target, … */
+};
+bool rootfs_enter_namespace(char *why, size_t why_size);
+bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);
+void rootfs_unmount(const struct rootfs *r);
+/* Hybrid hosts: crun refuses to run while a cgroup2 file system is mounted beside the v1 controllers. */
+void hide_unified_cgroup(void);
+
+/* log.c: Docker's json-file format. */
+struct log_stream {
+  const char *name;
+  char *line; /* An unfinished line of at most LOG_LINE_BYTES. */
+  size_t length;
+};
+void log_open(const char *path, int64_t max_size, int max_files);
+void log_add(struct log_stream *s, const char *data, size_t size);
+/* Writes out an unfinished line, at the end of a stream. */
+void log_end(struct log_stream *s);
+
+/* oom.c */
+void oom_watch(const char *cgroup, int version);
+int oom_fd(void);
+/* Clears the event and tells whether another process was killed since the last call. */
+bool oom_check(void);
+bool oom_happened(void);
+
+/* shim.c */
+_Noreturn void shim_main(int listen_fd, const char *socket_path, struct rootfs *rootfs);
+#endif

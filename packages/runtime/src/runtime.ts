@@ -1,0 +1,215 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, type HostPath, isErrno, type Logger, SlipwayError } from '@slipway/base';
+import { detectCgroupHost } from './driver/cgroup-host.ts';
+import { discoverRuntimes } from './driver/discover.ts';
+import { OciDriver } from './driver/oci-driver.ts';
+import { proveDefault } from './driver/prove.ts';
+import { ShimConnection } from './shim/connection.ts';
+import { ShimLauncher } from './shim/launcher.ts';
+import { encodeStrings } from './shim/protocol.ts';
+import { type ShimHost, ShimSandbox } from './shim/sandbox.ts';
+import { findExitRecord, ShimTask, type TaskCookie } from './shim/task.ts';
+import type { ExitStatus, Runtime, Sandbox, SandboxOptions, Task } from './task.ts';
+
+/** A runtime as it is configured; as dockerd's `runtimes`. */
+export interface RuntimeConfig {
+  readonly path: string;
+  readonly args?: readonly string[];
+}
+
+export interface OpenRuntimeOptions {
+  /** Sockets and the runtimes' state, e.g. `/run/slipway`; short, because socket paths hold 107 bytes. */
+  readonly runRoot: HostPath;
+  /** The built `slipway-shim`. */
+  readonly shimPath: string;
+  /** By name; `crun`, `runc` and `runsc` are found in the usual folders without being named here. */
+  readonly runtimes: Readonly<Record<string, RuntimeConfig>>;
+  readonly defaultRuntime?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const MAX_SOCKET_PATH_BYTES = 107;
+/** Room for `.65535` behind a socket's path, for the consoles. */
+const CONSOLE_SUFFIX_BYTES = 6;
+const SOCKET_NAME_LENGTH = 24;
+
+/**
+ * Finds the runtimes, proves the default one by running a container, and opens them as one.
+ * @throws FailedPrecondition when no runtime can run a container here, InvalidArgument when the run root's path is too long
+ */
+export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime> {
+  const { runRoot, shimPath, clock, logger } = options;
+  const longest = join(runRoot, 's', 'x'.repeat(SOCKET_NAME_LENGTH)).length + CONSOLE_SUFFIX_BYTES;
+  if (longest > MAX_SOCKET_PATH_BYTES) {
+    throw new SlipwayError(
+      'InvalidArgument',
+      `the run root ${runRoot} is ${longest - MAX_SOCKET_PATH_BYTES} bytes too long for Unix sockets; choose a shorter one`,
+    );
+  }
+  mkdirSync(join(runRoot, 's'), { recursive: true, mode: 0o700 });
+  const drivers = new Map<string, OciDriver>();
+  for (const found of await discoverRuntimes(options.runtimes, join(runRoot, 'runtimes.json'))) {
+    const stateDir = join(runRoot, 'r', found.name);
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    drivers.set(found.name, new OciDriver({ ...found, stateDir }));
+  }
+  const runtime = new ShimRuntime(runRoot, new ShimLauncher(shimPath, logger), drivers, clock);
+  try {
+    const preferred = options.defaultRuntime === undefined ? ['crun', 'runc'] : [options.defaultRuntime];
+    runtime.defaultName = await proveDefault(runtime, drivers, preferred, { runRoot, shimPath, logger });
+    return runtime;
+  } catch (error) {
+    await runtime[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class ShimRuntime implements Runtime {
+  defaultName = '';
+  readonly runtimes: ReadonlyMap<string, OciDriver>;
+  readonly #runRoot: string;
+  readonly #launcher: ShimLauncher;
+  readonly #host: ShimHost;
+
+  constructor(
+    runRoot: string,
+    launcher: ShimLauncher,
+    drivers: ReadonlyMap<string, OciDriver>,
+    clock: Clock,
+  ) {
+    this.#runRoot = runRoot;
+    this.#launcher = launcher;
+    this.runtimes = drivers;
+    this.#host = {
+      clock,
+      cgroups: detectCgroupHost(),
+      driver(name) {
+        const driver = drivers.get(name);
+        if (driver !== undefined) return driver;
+        const known = [...drivers.keys()].join(', ');
+        throw new SlipwayError(
+          'InvalidArgument',
+          `unknown or invalid runtime name: ${name}; this host has ${known}`,
+        );
+      },
+    };
+    launcher.warm();
+  }
+
+  async open(options: SandboxOptions, { signal }: { signal?: AbortSignal }): Promise<Sandbox> {
+    signal?.throwIfAborted();
+    const { rootfs, bundle, binds = [] } = options;
+    const socketPath = this.#socketPath(options.id);
+    await this.#launcher.launch(
+      encodeStrings([
+        socketPath,
+        join(bundle, 'rootfs'),
+        rootfs.upper ?? '',
+        rootfs.work ?? '',
+        '',
+        rootfs.lower,
+        binds.flatMap(({ source, target }) => [source, target]),
+      ]),
+    );
+    const connection = await ShimConnection.open(socketPath);
+    const sandbox = new ShimSandbox(options, socketPath, connection, this.#host);
+    if (connection.hello.state !== 'sandbox') {
+      await connection.closed;
+      throw new SlipwayError(
+        'Internal',
+        `cannot open the root file system of ${options.id}: ${connection.hello.state}`,
+      );
+    }
+    if (signal?.aborted === true) {
+      await sandbox[Symbol.asyncDispose]();
+      signal.throwIfAborted();
+    }
+    return sandbox;
+  }
+
+  async adopt(id: string, bundle: HostPath): Promise<{ task: Task } | { exit: ExitStatus } | undefined> {
+    const socketPath = this.#socketPath(id);
+    const connection = await ShimConnection.open(socketPath).catch((error) => {
+      if (isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE')) return undefined;
+      if (error instanceof SlipwayError) return undefined;
+      throw error;
+    });
+    if (connection !== undefined && connection.hello.cookie !== '') {
+      const cookie = JSON.parse(connection.hello.cookie) as TaskCookie;
+      const options = { id, bundle, socketPath, connection, host: this.#host, cookie, attach: [] };
+      return { task: new ShimTask(options) };
+    }
+    connection?.[Symbol.dispose]();
+    await connection?.closed;
+    const killed = await this.#kill(id);
+    const exit = findExitRecord(bundle);
+    if (exit !== undefined) return { exit };
+    return killed
+      ? { exit: { exitCode: 137, oomKilled: false, exitedAtNs: this.#host.clock.nowNs() } }
+      : undefined;
+  }
+
+  async sweep(keep: ReadonlySet<string>): Promise<void> {
+    const keptSockets = new Set([...keep].map(socketName));
+    const left = new Set<string>();
+    for (const driver of this.runtimes.values()) {
+      for (const id of listDir(driver.stateDir)) if (!keep.has(id)) left.add(id);
+    }
+    for (const name of listDir(join(this.#runRoot, 's'))) {
+      if (keptSockets.has(name.split('.')[0] as string)) continue;
+      await this.#endShim(join(this.#runRoot, 's', name));
+    }
+    for (const id of left) await this.#kill(id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#launcher[Symbol.dispose]();
+  }
+
+  #socketPath(id: string): string {
+    return join(this.#runRoot, 's', socketName(id));
+  }
+
+  /** A shim that nobody wants: one in the sandbox state ends by itself, of another the container is killed. */
+  async #endShim(socketPath: string): Promise<void> {
+    const connection = await ShimConnection.open(socketPath).catch(() => undefined);
+    if (connection !== undefined && connection.hello.pid !== 0) {
+      const kill = Buffer.alloc(4);
+      kill.writeInt32LE(9);
+      connection.send('K', 0, kill);
+      connection.listen(() => {});
+      await connection.closed;
+    }
+    connection?.[Symbol.dispose]();
+    await connection?.closed;
+    rmSync(socketPath, { force: true });
+  }
+
+  /** Kills a container whose shim is gone. */
+  async #kill(id: string): Promise<boolean> {
+    let found = false;
+    for (const driver of this.runtimes.values()) {
+      if (!listDir(driver.stateDir).includes(id)) continue;
+      found = true;
+      await driver.command(['delete', '--force', id]).catch(() => {});
+      rmSync(join(driver.stateDir, id), { recursive: true, force: true });
+    }
+    rmSync(this.#socketPath(id), { force: true });
+    return found;
+  }
+}
+
+/** Ids are 64 random hex digits; half of them tell containers apart as well. */
+function socketName(id: string): string {
+  return id.slice(0, SOCKET_NAME_LENGTH).replaceAll('/', '_').replaceAll('.', '_');
+}
+
+function listDir(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}

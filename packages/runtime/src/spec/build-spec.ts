@@ -1,0 +1,201 @@
+import { containerCapabilities } from './capabilities.ts';
+import { localHost, type SpecHost } from './host.ts';
+import { buildMounts } from './mounts.ts';
+import type { OciLinux, OciProcess, OciSpec } from './oci-spec.ts';
+import type { NamespaceMode, SpecOptions } from './options.ts';
+import { buildLimits, parseDeviceRule } from './resources.ts';
+import { resolveSeccomp, type SeccompProfile } from './seccomp.ts';
+import { defaultSeccompProfile } from './seccomp-default.ts';
+
+export interface BuildContext {
+  /** This host by default. */
+  readonly host?: SpecHost;
+  /** Told of each thing that the host grants less of than was asked. */
+  readonly warn?: (message: string) => void;
+}
+
+const OCI_VERSION = '1.0.2';
+const MASKED =
+  `/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list
+  /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap`.split(/\s+/);
+const READONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
+
+/** What a container may do with devices by default: make any, use the harmless ones. */
+const DEFAULT_DEVICE_RULES = [
+  'c *:* m',
+  'b *:* m',
+  'c 1:3 rwm', // null
+  'c 1:5 rwm', // zero
+  'c 1:7 rwm', // full
+  'c 1:8 rwm', // random
+  'c 1:9 rwm', // urandom
+  'c 5:0 rwm', // tty
+  'c 5:1 rwm', // console
+  'c 5:2 rwm', // ptmx
+  'c 136:* rwm', // pts
+].map(parseDeviceRule);
+
+/**
+ * The OCI runtime specification of a container, with Docker's defaults.
+ * @throws InvalidArgument for an unknown capability or ulimit, a device that is not there, a malformed profile or rule
+ * @see https://github.com/opencontainers/runtime-spec/blob/main/config.md
+ */
+export function buildSpec(
+  options: SpecOptions,
+  { host = localHost(), warn = () => {} }: BuildContext = {},
+): OciSpec {
+  const capabilities = containerCapabilities({ ...options, available: host.capabilities, warn });
+  return {
+    ociVersion: OCI_VERSION,
+    process: buildProcess(options, capabilities, host, warn),
+    root: { path: options.rootfsPath, ...(options.readonlyRootfs ? { readonly: true } : {}) },
+    ...(options.hostname === '' || options.namespaces.uts.kind !== 'new'
+      ? {}
+      : { hostname: options.hostname }),
+    ...(options.domainname === '' || options.namespaces.uts.kind !== 'new'
+      ? {}
+      : { domainname: options.domainname }),
+    mounts: buildMounts(options, host),
+    ...(Object.keys(options.annotations).length === 0 ? {} : { annotations: options.annotations }),
+    linux: buildLinux(options, capabilities, host, warn),
+  };
+}
+
+/** The process of an exec with the same rules as the container's first: capabilities, limits, privileges. */
+export function buildExecProcess(
+  options: SpecOptions,
+  { host = localHost(), warn = () => {} }: BuildContext = {},
+): OciProcess {
+  const capabilities = containerCapabilities({ ...options, available: host.capabilities, warn });
+  return buildProcess(options, capabilities, host, warn);
+}
+
+function buildProcess(
+  options: SpecOptions,
+  capabilities: readonly string[],
+  host: SpecHost,
+  warn: (message: string) => void,
+): OciProcess {
+  const { uid, gid, additionalGids } = options.user;
+  // A user other than root starts without effective capabilities, as after execve; it may regain none but by setuid files.
+  const effective = uid === 0 ? capabilities : [];
+  return {
+    terminal: options.terminal,
+    user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
+    args: options.args,
+    env: options.env,
+    cwd: options.cwd,
+    capabilities: {
+      bounding: capabilities,
+      effective,
+      permitted: effective,
+      inheritable: [],
+      ambient: [],
+    },
+    ...(options.ulimits.length > 0 ? { rlimits: buildRlimits(options.ulimits, host, warn) } : {}),
+    noNewPrivileges: options.noNewPrivileges,
+    ...(options.apparmorProfile ? { apparmorProfile: options.apparmorProfile } : {}),
+    ...(options.selinuxLabel ? { selinuxLabel: options.selinuxLabel } : {}),
+    oomScoreAdj: options.oomScoreAdj ?? 0,
+  };
+}
+
+function buildRlimits(ulimits: SpecOptions['ulimits'], host: SpecHost, warn: (message: string) => void) {
+  return ulimits.map(({ name, soft, hard }) => {
+    const type = `RLIMIT_${name.toUpperCase()}`;
+    const most = host.hardLimit(type);
+    // -1 is "unlimited", the largest number there is.
+    const [wantedHard, wantedSoft] = [hard, soft].map((value) =>
+      value < 0 ? Number.POSITIVE_INFINITY : value,
+    ) as [number, number];
+    if (most !== undefined && wantedHard > most) {
+      warn(`this host allows ${type} of at most ${most}, not ${hard}; the container gets ${most}`);
+    }
+    const clamp = (value: number) => {
+      const allowed = Math.min(value, most ?? Number.POSITIVE_INFINITY);
+      return allowed === Number.POSITIVE_INFINITY ? UNLIMITED : allowed;
+    };
+    return { type, hard: clamp(wantedHard), soft: clamp(Math.min(wantedSoft, wantedHard)) };
+  });
+}
+
+/** RLIM_INFINITY is 2^64-1, which a double cannot hold and JSON.stringify would round up; runtimes take this for no limit. */
+const UNLIMITED = 2 ** 63 - 1024;
+
+function buildLinux(
+  options: SpecOptions,
+  capabilities: readonly string[],
+  host: SpecHost,
+  warn: (message: string) => void,
+): OciLinux {
+  const { privileged, idMappings } = options;
+  const devices = containerDevices(options, host);
+  const mapping = (list: NonNullable<typeof idMappings>['uid']) =>
+    list.map(({ containerId, hostId, size }) => ({ containerID: containerId, hostID: hostId, size }));
+  const profile = options.seccomp === 'default' ? defaultSeccompProfile : options.seccomp;
+  const seccomp =
+    profile === 'unconfined' || (privileged && options.seccomp === 'default')
+      ? undefined
+      : resolveSeccomp('profile' in profile ? (profile.profile as SeccompProfile) : profile, {
+          architecture: host.architecture,
+          kernel: host.kernel,
+          capabilities,
+        });
+  const masked = options.maskedPaths ?? (privileged ? [] : MASKED);
+  const readonly = options.readonlyPaths ?? (privileged ? [] : READONLY);
+  return {
+    namespaces: buildNamespaces(options),
+    ...(idMappings === undefined
+      ? {}
+      : { uidMappings: mapping(idMappings.uid), gidMappings: mapping(idMappings.gid) }),
+    ...(devices.length > 0 ? { devices: devices.map(({ rule: _, ...device }) => device) } : {}),
+    cgroupsPath: options.cgroupsPath,
+    resources: {
+      devices: privileged
+        ? [{ allow: true, access: 'rwm' }]
+        : [
+            { allow: false, access: 'rwm' },
+            ...DEFAULT_DEVICE_RULES,
+            ...devices.map(({ rule }) => rule),
+            ...(options.resources.deviceCgroupRules ?? []).map(parseDeviceRule),
+          ],
+      ...buildLimits(options.resources, { host, warn }),
+    },
+    ...(options.mounts.some(({ options: flags }) => flags.includes('rshared') || flags.includes('shared'))
+      ? { rootfsPropagation: 'shared' }
+      : {}),
+    ...(seccomp === undefined ? {} : { seccomp }),
+    ...(Object.keys(options.sysctls).length > 0 ? { sysctl: options.sysctls } : {}),
+    ...(masked.length > 0 ? { maskedPaths: masked } : {}),
+    ...(readonly.length > 0 ? { readonlyPaths: readonly } : {}),
+  };
+}
+
+function buildNamespaces({ namespaces }: SpecOptions): { type: string; path?: string }[] {
+  const modes: [string, NamespaceMode][] = [
+    ['mount', { kind: 'new' }],
+    ['network', namespaces.network],
+    ['uts', namespaces.uts],
+    ['pid', namespaces.pid],
+    ['ipc', namespaces.ipc],
+    ['cgroup', namespaces.cgroup],
+    ['user', namespaces.user],
+  ];
+  return modes.flatMap(([type, mode]) =>
+    mode.kind === 'host' ? [] : [{ type, ...(mode.kind === 'path' ? { path: mode.path } : {}) }],
+  );
+}
+
+/** The devices that were asked for; a privileged container gets all the host's. */
+function containerDevices(options: SpecOptions, host: SpecHost) {
+  const wanted = options.privileged
+    ? [{ hostPath: '/dev', containerPath: '/dev', permissions: 'rwm' }]
+    : options.devices;
+  return wanted.flatMap(({ hostPath, containerPath, permissions }) =>
+    host.devices(hostPath).map((device) => ({
+      ...device,
+      path: containerPath + device.path.slice(hostPath.length),
+      rule: { allow: true, type: device.type, major: device.major, minor: device.minor, access: permissions },
+    })),
+  );
+}
