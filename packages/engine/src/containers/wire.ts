@@ -1,3 +1,4 @@
+import type { EndpointSettings } from '@slipway/api/docker';
 import type { Endpoint, PublishedPort } from '@slipway/network';
 import type { Container, MountPoint } from './container.ts';
 import type { ContainerContext } from './context.ts';
@@ -46,16 +47,16 @@ export function networksToWire(context: ContainerContext, container: Container):
 function endpointToWire(
   networkId: string,
   endpoint: Endpoint | undefined,
-  settings: Record<string, unknown>,
+  settings: EndpointSettings,
   dnsNames: readonly string[],
 ): Record<string, unknown> {
   return {
-    IPAMConfig: settings['IPAMConfig'] ?? null,
-    Links: settings['Links'] ?? null,
-    Aliases: settings['Aliases'] ?? null,
-    MacAddress: endpoint?.macAddress ?? settings['MacAddress'] ?? '',
-    DriverOpts: settings['DriverOpts'] ?? null,
-    GwPriority: settings['GwPriority'] ?? 0,
+    IPAMConfig: settings.IPAMConfig ?? null,
+    Links: settings.Links ?? null,
+    Aliases: settings.Aliases ?? null,
+    MacAddress: endpoint?.macAddress ?? settings.MacAddress ?? '',
+    DriverOpts: settings.DriverOpts ?? null,
+    GwPriority: settings.GwPriority ?? 0,
     NetworkID: networkId,
     EndpointID: endpoint?.endpointId ?? '',
     Gateway: endpoint?.gateway ?? '',
