@@ -5,6 +5,7 @@ import { detectCgroupHost } from './driver/cgroup-host.ts';
 import { discoverRuntimes } from './driver/discover.ts';
 import { OciDriver } from './driver/oci-driver.ts';
 import { proveDefault } from './driver/prove.ts';
+import { SeccompCache } from './driver/seccomp-cache.ts';
 import { ShimConnection } from './shim/connection.ts';
 import { ShimLauncher } from './shim/launcher.ts';
 import { encodeStrings } from './shim/protocol.ts';
@@ -85,6 +86,7 @@ class ShimRuntime implements Runtime {
     this.#host = {
       clock,
       cgroups: detectCgroupHost(),
+      seccomp: new SeccompCache(join(runRoot, 'seccomp')),
       driver(name) {
         const driver = drivers.get(name);
         if (driver !== undefined) return driver;

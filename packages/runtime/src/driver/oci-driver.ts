@@ -22,6 +22,8 @@ export class OciDriver {
   readonly path: string;
   readonly version: string;
   readonly stateDir: string;
+  /** Takes compiled seccomp filters. */
+  readonly loadsSeccompFilters: boolean;
   readonly #base: readonly string[];
 
   constructor(options: OciDriverOptions) {
@@ -30,7 +32,8 @@ export class OciDriver {
     this.version = options.version;
     this.stateDir = options.stateDir;
     // crun writes errors to stderr alone; the others would add their warnings to the container's own stderr.
-    const family = options.version.startsWith('crun')
+    this.loadsSeccompFilters = options.version.startsWith('crun');
+    const family = this.loadsSeccompFilters
       ? ['--cgroup-manager=cgroupfs']
       : ['--log', '/dev/null'];
     this.#base = [options.path, ...options.args, '--root', options.stateDir, ...family];

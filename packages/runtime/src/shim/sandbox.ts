@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Clock, type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import { type CgroupHost, cgroupDir } from '../driver/cgroup-host.ts';
 import type { OciDriver } from '../driver/oci-driver.ts';
+import type { SeccompCache } from '../driver/seccomp-cache.ts';
 import type { Sandbox, SandboxOptions, StartOptions, Task } from '../task.ts';
 import type { ShimConnection } from './connection.ts';
 import { StartFailure } from './process.ts';
@@ -13,6 +14,7 @@ import { ShimTask, type TaskCookie } from './task.ts';
 export interface ShimHost {
   readonly clock: Clock;
   readonly cgroups: CgroupHost;
+  readonly seccomp: SeccompCache;
   /** @throws InvalidArgument when no runtime has that name */
   driver(name: string): OciDriver;
 }
@@ -63,7 +65,7 @@ export class ShimSandbox implements Sandbox {
     ]);
     this.#started = true;
     // A few KiB: less time on this thread than a round through the thread pool takes.
-    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(this.#host.seccomp.apply(driver, spec)));
     const task = new ShimTask({
       id,
       bundle,
@@ -76,6 +78,7 @@ export class ShimSandbox implements Sandbox {
     this.#connection.send('B', 0, begin);
     try {
       await task.begun;
+      this.#host.seccomp.learn(driver, spec, id);
       return task;
     } catch (error) {
       await this.#connection.closed;

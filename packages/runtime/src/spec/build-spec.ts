@@ -132,15 +132,7 @@ function buildLinux(
   const devices = containerDevices(options, host);
   const mapping = (list: NonNullable<typeof idMappings>['uid']) =>
     list.map(({ containerId, hostId, size }) => ({ containerID: containerId, hostID: hostId, size }));
-  const profile = options.seccomp === 'default' ? defaultSeccompProfile : options.seccomp;
-  const seccomp =
-    profile === 'unconfined' || (privileged && options.seccomp === 'default')
-      ? undefined
-      : resolveSeccomp('profile' in profile ? (profile.profile as SeccompProfile) : profile, {
-          architecture: host.architecture,
-          kernel: host.kernel,
-          capabilities,
-        });
+  const seccomp = buildSeccomp(options, capabilities, host);
   const masked = options.maskedPaths ?? (privileged ? [] : MASKED);
   const readonly = options.readonlyPaths ?? (privileged ? [] : READONLY);
   return {
@@ -169,6 +161,25 @@ function buildLinux(
     ...(masked.length > 0 ? { maskedPaths: masked } : {}),
     ...(readonly.length > 0 ? { readonlyPaths: readonly } : {}),
   };
+}
+
+/** Docker's profile as it is resolved for each set of capabilities; containers mostly have the same. */
+const resolvedDefaults = new Map<string, object>();
+const MAX_RESOLVED_DEFAULTS = 64;
+
+function buildSeccomp(
+  { seccomp, privileged }: SpecOptions,
+  capabilities: readonly string[],
+  { architecture, kernel }: SpecHost,
+): object | undefined {
+  const facts = { architecture, kernel, capabilities };
+  if (seccomp === 'unconfined') return undefined;
+  if (seccomp !== 'default') return resolveSeccomp(seccomp.profile as SeccompProfile, facts);
+  if (privileged) return undefined;
+  const key = `${architecture} ${kernel} ${capabilities.join(' ')}`;
+  const resolved = resolvedDefaults.get(key) ?? resolveSeccomp(defaultSeccompProfile, facts);
+  if (resolvedDefaults.size < MAX_RESOLVED_DEFAULTS) resolvedDefaults.set(key, resolved);
+  return resolved;
 }
 
 function buildNamespaces({ namespaces }: SpecOptions): { type: string; path?: string }[] {
