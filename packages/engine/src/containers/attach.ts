@@ -28,8 +28,8 @@ export interface AttachSession {
 }
 
 /**
- * Attaches to a container that runs, or is about to be started for the first time.
- * @throws FailedPrecondition for one that is stopped, paused or restarting, in Docker's words; InvalidArgument for
+ * Attaches to a container that runs, or is about to be started.
+ * @throws FailedPrecondition for one that is paused, restarting or being removed, in Docker's words; InvalidArgument for
  * detach keys that no keyboard has.
  */
 export function attachContainer(
@@ -82,7 +82,9 @@ export async function resizeContainer(
 
 function requireAttachable({ state }: Container): void {
   switch (state.status) {
+    // `start -a` attaches to one that has ended, just before it is started again.
     case 'created':
+    case 'exited':
     case 'running':
       return;
     case 'paused':
@@ -95,12 +97,8 @@ function requireAttachable({ state }: Container): void {
         'FailedPrecondition',
         'You cannot attach to a restarting container, wait until it is running',
       );
-    case 'exited':
     case 'removing':
-      throw new SlipwayError(
-        'FailedPrecondition',
-        'You cannot attach to a stopped container, start it first',
-      );
+      throw new SlipwayError('FailedPrecondition', 'You cannot attach to a container that is being removed');
   }
 }
 

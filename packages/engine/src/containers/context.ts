@@ -1,7 +1,7 @@
 import type { Clock, HostPath, KeyedLock, Logger, Random } from '@slipway/base';
 import type { Networks } from '@slipway/network';
 import type { Runtime, Task } from '@slipway/runtime';
-import type { Leases, Snapshotter } from '@slipway/store';
+import type { Snapshotter } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageService } from '../images/index.ts';
 import type { NetworkService } from '../networks/index.ts';
@@ -22,7 +22,6 @@ export interface ContainerContext {
   readonly networking: Networks;
   readonly runtime: Runtime;
   readonly snapshots: Snapshotter;
-  readonly leases: Leases;
   readonly records: ContainerRecords;
   readonly registry: ContainerRegistry;
   /** One verb at a time for each container. */

@@ -10,7 +10,7 @@ import {
   validateHostConfig,
   withHostDefaults,
 } from './config.ts';
-import type { Container, ContainerDefinition } from './container.ts';
+import type { Container, ContainerDefinition, MountPoint } from './container.ts';
 import { type ContainerContext, publish } from './context.ts';
 import { newContainer } from './live.ts';
 import { resolveMounts } from './mounts.ts';
@@ -49,10 +49,12 @@ export async function createContainer(
   const id = containerId(newId(context.random));
   // The name is taken before the first await, so that of two simultaneous creates one is refused.
   const freeName = chooseName(context, name, id);
-  using _reservation = context.registry.reserveName(freeName, id);
+  using _reservation = context.registry.reserve(freeName, { id, chainId: image.chainId });
   const networks = resolveNetworks(context, host, config, NetworkingConfig?.EndpointsConfig ?? {});
   const folder = hostPath(join(context.config.root, id));
+  const mounts: MountPoint[] = [];
   try {
+    for await (const mount of resolveMounts(context, config, host)) mounts.push(mount);
     const definition: ContainerDefinition = {
       id,
       name: freeName,
@@ -66,7 +68,7 @@ export async function createContainer(
         Hostname: config.Hostname || defaultHostname(host.NetworkMode, id),
       },
       hostConfig: host,
-      mounts: await resolveMounts(context, config, host),
+      mounts: mounts.sort((a, b) => a.destination.localeCompare(b.destination)),
       networks,
       args,
     };
@@ -80,18 +82,30 @@ export async function createContainer(
     publish(context, container, 'create');
     return { container, warnings: warningsFor(host) };
   } catch (error) {
-    await undoCreate(context, id, folder);
+    await undoCreate(context, id, folder, mounts);
     throw error;
   }
 }
 
-async function undoCreate(context: ContainerContext, id: string, folder: string): Promise<void> {
-  await context.snapshots.remove(id).catch((error) => {
-    if (!isSlipwayError(error, 'NotFound')) {
-      context.logger.warn({ container: id, error: errorMessage(error) }, 'a snapshot was left behind');
-    }
-  });
-  await rm(folder, { recursive: true, force: true });
+async function undoCreate(
+  context: ContainerContext,
+  id: string,
+  folder: string,
+  mounts: readonly MountPoint[],
+): Promise<void> {
+  const anonymous = mounts.filter((mount) => mount.type === 'volume' && mount.anonymous);
+  const undone = await Promise.allSettled([
+    context.snapshots.remove(id),
+    rm(folder, { recursive: true, force: true }),
+    ...anonymous.map(({ name }) => context.volumes.remove(name, { force: true })),
+  ]);
+  for (const step of undone) {
+    if (step.status === 'fulfilled' || isSlipwayError(step.reason, 'NotFound')) continue;
+    context.logger.warn(
+      { container: id, error: errorMessage(step.reason) },
+      'a failed create left something behind',
+    );
+  }
 }
 
 function chooseName(context: ContainerContext, wanted: string, id: string): string {

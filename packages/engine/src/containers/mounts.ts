@@ -10,14 +10,14 @@ const MODE_WORDS = new Set(['ro', 'rw', 'z', 'Z', 'nocopy', 'copy', 'cached', 'd
 
 /**
  * All mounts of a container, from `Mounts`, `Binds`, `VolumesFrom`, `Tmpfs` and the image's `VOLUME`s, in that order
- * of precedence for a destination. Volumes are made; the names of anonymous ones are filled in.
+ * of precedence for a destination. Each volume is made just before its mount is yielded, with its name filled in.
  * @throws InvalidArgument in docker's words.
  */
-export async function resolveMounts(
+export async function* resolveMounts(
   context: ContainerContext,
   config: ContainerConfig,
   host: HostConfig,
-): Promise<MountPoint[]> {
+): AsyncGenerator<MountPoint> {
   const byDestination = new Map<string, MountPoint>();
   for (const reference of host.VolumesFrom ?? []) {
     for (const mount of mountsFrom(context, reference)) byDestination.set(mount.destination, mount);
@@ -42,9 +42,7 @@ export async function resolveMounts(
     if (!byDestination.has(destination))
       byDestination.set(destination, volume('', destination, host.VolumeDriver));
   }
-  const mounts: MountPoint[] = [];
-  for (const mount of byDestination.values()) mounts.push(await withVolume(context, mount, host));
-  return mounts.sort((a, b) => a.destination.localeCompare(b.destination));
+  for (const mount of byDestination.values()) yield await withVolume(context, mount, host);
 }
 
 async function withVolume(

@@ -70,12 +70,7 @@ export class ContainerService implements AsyncDisposable {
 
   /** The keys of snapshots that containers stand on: roots of the garbage collection. */
   snapshotKeys(): string[] {
-    return this.#context.registry
-      .list()
-      .flatMap(({ definition }) => [
-        definition.id,
-        ...(definition.chainId === undefined ? [] : [definition.chainId]),
-      ]);
+    return this.#context.registry.snapshotKeys();
   }
 
   /** Stops everything that runs, side by side, each with its own time-out. */

@@ -71,6 +71,10 @@ async function run(context: ContainerContext, container: Container): Promise<voi
     startedAtNs: task.startedAtNs,
   });
   context.records.saveState(container);
+  for (const mount of container.definition.mounts) {
+    if (mount.type !== 'volume') continue;
+    context.volumes.mounted(mount.name, { containerId: container.definition.id, ...mount });
+  }
   context.supervisor.watch(container, task);
 }
 
@@ -129,7 +133,7 @@ async function volumeMounts(
       mounts.push({ destination: mount.destination, type: 'bind', source: mount.source, options });
       continue;
     }
-    const volume = await context.volumes.get(mount.name);
+    const volume = context.volumes.get(mount.name);
     if (mount.copyUp) await context.volumes.copyUp(volume, rootfs, mount.destination);
     const source = await context.volumes.specMount(volume, { subpath: mount.subpath });
     mounts.push({

@@ -41,6 +41,9 @@ async function afterExit(
   await closeNetwork(context, container, container.sandbox);
   const end = recordExit(context, container, exit);
   await cleanedUp;
+  for (const mount of container.definition.mounts) {
+    if (mount.type === 'volume') context.volumes.unmounted(mount.name, container.definition.id);
+  }
   if (shouldRestart(container)) {
     scheduleRestart(context, container, end);
   } else if (container.definition.hostConfig.AutoRemove) {
