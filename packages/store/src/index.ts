@@ -1,2 +1,22 @@
+export {
+  type Collected,
+  type CollectRequest,
+  documentReferences,
+  type References,
+  type Roots,
+} from './collect/collect-garbage.ts';
+export { type BlobSource, openBlobSource } from './content/blob-source.ts';
 export type * from './content/content.ts';
+export { openContentStore } from './content/file-content-store.ts';
+export { type Database, openDatabase } from './database/database.ts';
+export { type Lease, type LeasedResources, type Leases, openLeases } from './leases/leases.ts';
+export { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
 export type * from './snapshots/snapshots.ts';
+export { openStore, type Store, type StoreOptions } from './store.ts';
+export * as syscalls from './syscalls.ts';
+export { openInRoot } from './syscalls.ts';
+export type { SparseSegment, TarEntry, TarEntryType } from './tar/entry.ts';
+export { TarParser, type TarSink } from './tar/parser.ts';
+export { decompress, sniffCompression } from './unpack/decompress.ts';
+export { LayerWriter, type LayerWriterOptions } from './unpack/layer-writer.ts';
+export type { UnpackProgress, UnpackRequest } from './unpack/unpack-image.ts';

@@ -1,5 +1,6 @@
 import type { HostPath } from '@slipway/base';
 import type { Digest } from '@slipway/oci';
+import type { BlobSource } from './blob-source.ts';
 
 export interface BlobInfo {
   readonly digest: Digest;
@@ -34,6 +35,8 @@ export interface ContentStore {
   ingest(expected?: Expected): Promise<Ingest>;
   /** @throws NotFound */
   delete(digest: Digest): Promise<void>;
+  /** The blob as what an unpacker reads. @throws NotFound */
+  source(digest: Digest): Promise<BlobSource>;
 }
 
 /** A blob while it is written. Hashing goes with the writing. */
@@ -41,6 +44,8 @@ export interface Ingest extends AsyncDisposable {
   /** The file being written: an unpacker may read it as far as `writtenBytes`. */
   readonly path: HostPath;
   readonly writtenBytes: number;
+  /** The blob as what an unpacker reads while it is still being written. Dispose it when read. */
+  source(): BlobSource;
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Verifies size and digest, fsyncs, renames into place, fsyncs the folder. Idempotent for content that is there.

@@ -1,0 +1,146 @@
+import { errorMessage, isSlipwayError, type Logger } from '@slipway/base';
+import { computeChainIds, type Digest, imageConfigSchema, indexSchema, manifestSchema } from '@slipway/oci';
+import type { CollectableContentStore } from '../content/file-content-store.ts';
+import type { Leases } from '../leases/leases.ts';
+import type { CollectableSnapshotter } from '../snapshots/overlay-snapshotter.ts';
+
+/** What is needed: blobs with all they refer to, snapshots with all they stand on. */
+export interface Roots {
+  readonly blobs?: Iterable<Digest>;
+  readonly snapshots?: Iterable<string>;
+}
+
+/** What a blob needs beside itself. */
+export interface References {
+  readonly blobs: readonly Digest[];
+  readonly snapshots: readonly string[];
+}
+
+export interface CollectRequest {
+  /** The records' roots, all slices' together. Asked once the marking starts. */
+  readonly roots: () => Roots | Promise<Roots>;
+  /** What a blob refers to; by default what its JSON says, as a manifest, an index or an image's configuration. */
+  readonly references?: (digest: Digest) => Promise<References>;
+}
+
+export interface Collected {
+  readonly blobs: readonly Digest[];
+  readonly snapshots: readonly string[];
+  /** Bytes of the blobs and layers that went. */
+  readonly freedBytes: number;
+}
+
+export interface CollectorOptions {
+  readonly content: CollectableContentStore;
+  readonly snapshots: CollectableSnapshotter;
+  readonly leases: Leases;
+  readonly logger: Logger;
+}
+
+const DOCUMENT_MAX_BYTES = 4 << 20;
+
+/**
+ * Removes blobs and committed snapshots that neither the roots nor a lease need. Active snapshots and views belong to
+ * who made them and keep what they stand on. Safe beside pulls and unpacks: what is committed while this runs stays, and a
+ * lease is looked at again in the same turn in which a thing is removed.
+ */
+export async function collectGarbage(
+  { content, snapshots, leases, logger }: CollectorOptions,
+  { roots, references = (digest) => documentReferences(content, digest) }: CollectRequest,
+): Promise<Collected> {
+  const fresh = new Set<string>();
+  using _commits = content.onCommit((digest) => fresh.add(digest));
+  const candidates = {
+    blobs: await Array.fromAsync(content.list()),
+    snapshots: await Array.fromAsync(snapshots.list()),
+  };
+
+  const given = await roots();
+  const held = leases.held();
+  const needed = { blobs: new Set<string>(), snapshots: new Set<string>() };
+  const pending = [...(given.blobs ?? []), ...(held.blobs as Set<Digest>)];
+  const neededSnapshots = [...(given.snapshots ?? []), ...held.snapshots];
+  for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {
+    if (needed.blobs.has(digest)) continue;
+    needed.blobs.add(digest);
+    const found = await references(digest);
+    pending.push(...found.blobs);
+    neededSnapshots.push(...found.snapshots);
+  }
+  const parents = new Map(candidates.snapshots.map(({ key, parent }) => [key, parent]));
+  for (const { key, kind } of candidates.snapshots) if (kind !== 'committed') neededSnapshots.push(key);
+  for (const first of neededSnapshots) {
+    for (
+      let key: string | undefined = first;
+      key !== undefined && !needed.snapshots.has(key);
+      key = parents.get(key)
+    ) {
+      needed.snapshots.add(key);
+    }
+  }
+
+  const collected = { blobs: [] as Digest[], snapshots: [] as string[], freedBytes: 0 };
+  for (const { digest, sizeBytes } of candidates.blobs) {
+    if (needed.blobs.has(digest) || fresh.has(digest) || leases.isHeld('blob', digest)) continue;
+    try {
+      content.deleteSync(digest);
+    } catch (error) {
+      if (!isSlipwayError(error, 'NotFound')) throw error;
+      continue;
+    }
+    collected.blobs.push(digest);
+    collected.freedBytes += sizeBytes;
+  }
+  // Children come after their parents in the list, and go before them.
+  for (const { key } of candidates.snapshots.reverse()) {
+    if (needed.snapshots.has(key) || leases.isHeld('snapshot', key)) continue;
+    try {
+      const { sizeBytes } = await snapshots.usage(key);
+      if (leases.isHeld('snapshot', key)) continue;
+      await snapshots.removeNow(key);
+      collected.snapshots.push(key);
+      collected.freedBytes += sizeBytes;
+    } catch (error) {
+      // A child that came meanwhile, or somebody else's removal: both are theirs to decide.
+      if (!isSlipwayError(error, 'FailedPrecondition', 'NotFound')) throw error;
+      logger.debug({ snapshot: key, error: errorMessage(error) }, 'a snapshot stays');
+    }
+  }
+  return collected;
+}
+
+/** What a manifest, index or image configuration refers to; nothing for any other blob, or one that is not there. */
+export async function documentReferences(
+  content: CollectableContentStore,
+  digest: Digest,
+): Promise<References> {
+  const info = await content.find(digest);
+  if (
+    info === undefined ||
+    info.sizeBytes > DOCUMENT_MAX_BYTES ||
+    !(await startsWithBrace(content, digest))
+  ) {
+    return { blobs: [], snapshots: [] };
+  }
+  let document: unknown;
+  try {
+    document = JSON.parse((await content.read(digest, DOCUMENT_MAX_BYTES)).toString());
+  } catch {
+    return { blobs: [], snapshots: [] };
+  }
+  const manifest = manifestSchema.safeParse(document).data;
+  const index = indexSchema.safeParse(document).data;
+  const config = imageConfigSchema.safeParse(document).data;
+  return {
+    blobs: [
+      ...(manifest === undefined ? [] : [manifest.config, ...manifest.layers]),
+      ...(index?.manifests ?? []),
+    ].map((descriptor) => descriptor.digest),
+    snapshots: config === undefined ? [] : computeChainIds(config.rootfs.diff_ids),
+  };
+}
+
+async function startsWithBrace(content: CollectableContentStore, digest: Digest): Promise<boolean> {
+  for await (const bytes of content.open(digest, { length: 1 })) return bytes[0] === 0x7b;
+  return false;
+}

@@ -1,0 +1,86 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { SlipwayError } from '@slipway/base';
+
+/**
+ * A file of bytes that another thread may read, also while it grows. It holds the file open, so that a rename or
+ * removal of the file does not matter.
+ */
+export interface BlobSource extends Disposable {
+  readonly fd: number;
+  /** How far the file is written, for one that grows. */
+  readonly watermark: SharedArrayBuffer | undefined;
+}
+
+const WRITTEN = 0;
+const STATE = 1;
+const GROWING = 0n;
+const COMPLETE = 1n;
+const ABANDONED = 2n;
+
+/** The writer's side of a growing file. */
+export class Watermark {
+  readonly buffer = new SharedArrayBuffer(16);
+  readonly #cells = new BigInt64Array(this.buffer);
+
+  advance(writtenBytes: number): void {
+    Atomics.store(this.#cells, WRITTEN, BigInt(writtenBytes));
+    Atomics.notify(this.#cells, WRITTEN);
+  }
+
+  end(how: 'complete' | 'abandoned'): void {
+    if (Atomics.load(this.#cells, STATE) !== GROWING) return;
+    Atomics.store(this.#cells, STATE, how === 'complete' ? COMPLETE : ABANDONED);
+    Atomics.notify(this.#cells, WRITTEN);
+  }
+}
+
+/** Opens a file as a source; `watermark` when it is still being written. */
+export function openBlobSource(path: string, watermark?: Watermark): BlobSource {
+  const fd = openSync(path, 'r');
+  let open = true;
+  return {
+    fd,
+    watermark: watermark?.buffer,
+    [Symbol.dispose]: () => {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+const CHUNK_BYTES = 1 << 20;
+
+/**
+ * The bytes of a source, waiting for a growing file's writer. A chunk is valid until the next is asked for.
+ * @throws Canceled when the writer gave up
+ */
+export async function* readBlobSource(
+  source: { fd: number; watermark: SharedArrayBuffer | undefined },
+  isStopped: () => boolean = () => false,
+): AsyncGenerator<Buffer> {
+  const cells = source.watermark === undefined ? undefined : new BigInt64Array(source.watermark);
+  let offset = 0;
+  for (;;) {
+    const limit = cells === undefined ? Number.MAX_SAFE_INTEGER : await waitBeyond(cells, offset, isStopped);
+    if (limit === offset) return;
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, limit - offset));
+    const length = readSync(source.fd, chunk, 0, chunk.length, offset);
+    if (length === 0) return;
+    offset += length;
+    yield chunk.subarray(0, length);
+  }
+}
+
+/** How far the file is written, once that is beyond `offset` or will not grow. */
+async function waitBeyond(cells: BigInt64Array, offset: number, isStopped: () => boolean): Promise<number> {
+  for (;;) {
+    const state = Atomics.load(cells, STATE);
+    const written = Atomics.load(cells, WRITTEN);
+    if (state === ABANDONED)
+      throw new SlipwayError('Canceled', 'the blob was given up while it was being written');
+    if (isStopped()) throw new SlipwayError('Canceled', 'reading the blob was canceled');
+    if (Number(written) > offset || state === COMPLETE) return Number(written);
+    // The timeout covers an end that was announced between the loads above and the wait.
+    await Atomics.waitAsync(cells, WRITTEN, written, 100).value;
+  }
+}

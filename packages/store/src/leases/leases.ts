@@ -1,0 +1,113 @@
+import { type Clock, type Random, SlipwayError } from '@slipway/base';
+import type { Digest } from '@slipway/oci';
+import type { Database } from '../database/database.ts';
+
+/** What a lease keeps: blobs by digest, snapshots by key. */
+export interface LeasedResources {
+  readonly blobs?: readonly Digest[];
+  readonly snapshots?: readonly string[];
+}
+
+/**
+ * Keeps what is being put together from garbage collection until a record names it. Lease a blob *before* looking
+ * whether it is there: then nothing can take it away between the look and its use.
+ * Disposing ends the lease.
+ */
+export interface Lease extends AsyncDisposable {
+  readonly id: string;
+  readonly expiresAtMs: number;
+  /** Adds to what the lease keeps, at once. @throws NotFound when the lease has ended */
+  add(resources: LeasedResources): void;
+}
+
+/** Leases outlive the process, so that what a crash interrupted can be carried on until they expire. */
+export interface Leases {
+  /** A new lease; it ends by itself after `ttlMs` (24 hours by default). */
+  acquire(options?: { ttlMs?: number; resources?: LeasedResources }): Lease;
+  /** A lease of before. @throws NotFound */
+  get(id: string): Lease;
+  list(): Lease[];
+  /** All that the leases which have not expired keep. Expired leases are removed. */
+  held(): { blobs: Set<string>; snapshots: Set<string> };
+  isHeld(kind: 'blob' | 'snapshot', key: string): boolean;
+}
+
+const DEFAULT_TTL_MS = 24 * 60 * 60 * 1000;
+
+const MIGRATIONS = [
+  `CREATE TABLE leases (id TEXT PRIMARY KEY, expires_at_ms REAL NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE lease_resources (
+     lease_id TEXT NOT NULL REFERENCES leases (id) ON DELETE CASCADE,
+     kind TEXT NOT NULL,
+     key TEXT NOT NULL,
+     PRIMARY KEY (kind, key, lease_id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX lease_resources_by_lease ON lease_resources (lease_id);`,
+];
+
+/** The leases recorded in `database`. */
+export function openLeases(database: Database, { clock, random }: { clock: Clock; random: Random }): Leases {
+  database.migrate('leases', MIGRATIONS);
+  const toLease = (id: string, expiresAtMs: number): Lease => ({
+    id,
+    expiresAtMs,
+    add: (resources) => add(id, resources),
+    [Symbol.asyncDispose]: async () => {
+      database.prepare('DELETE FROM leases WHERE id = ?').run(id);
+    },
+  });
+
+  function add(id: string, { blobs = [], snapshots = [] }: LeasedResources): void {
+    if (database.prepare('SELECT 1 FROM leases WHERE id = ?').get(id) === undefined) throw notFound(id);
+    const insert = database.prepare(
+      'INSERT OR IGNORE INTO lease_resources (lease_id, kind, key) VALUES (?, ?, ?)',
+    );
+    database.transaction(() => {
+      for (const digest of blobs) insert.run(id, 'blob', digest);
+      for (const key of snapshots) insert.run(id, 'snapshot', key);
+    });
+  }
+
+  return {
+    acquire({ ttlMs = DEFAULT_TTL_MS, resources = {} } = {}) {
+      const lease = toLease(random.hex(16), clock.nowMs() + ttlMs);
+      database.transaction(() => {
+        database
+          .prepare('INSERT INTO leases (id, expires_at_ms) VALUES (?, ?)')
+          .run(lease.id, lease.expiresAtMs);
+        add(lease.id, resources);
+      });
+      return lease;
+    },
+
+    get(id) {
+      const row = database.prepare('SELECT expires_at_ms FROM leases WHERE id = ?').get(id);
+      if (row === undefined) throw notFound(id);
+      return toLease(id, row.expires_at_ms as number);
+    },
+
+    list: () =>
+      database
+        .prepare('SELECT * FROM leases ORDER BY id')
+        .all()
+        .map((row) => toLease(row.id as string, row.expires_at_ms as number)),
+
+    held() {
+      database.prepare('DELETE FROM leases WHERE expires_at_ms <= ?').run(clock.nowMs());
+      const held = { blobs: new Set<string>(), snapshots: new Set<string>() };
+      for (const row of database.prepare('SELECT kind, key FROM lease_resources').all()) {
+        (row.kind === 'blob' ? held.blobs : held.snapshots).add(row.key as string);
+      }
+      return held;
+    },
+
+    isHeld: (kind, key) =>
+      database
+        .prepare(
+          'SELECT 1 FROM lease_resources JOIN leases ON id = lease_id WHERE kind = ? AND key = ? AND expires_at_ms > ?',
+        )
+        .get(kind, key, clock.nowMs()) !== undefined,
+  };
+}
+
+const notFound = (id: string) => new SlipwayError('NotFound', `lease ${id}: not found, or it has expired`);

@@ -1,0 +1,66 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock, Logger, Random } from '@slipway/base';
+import { type Collected, type CollectRequest, collectGarbage } from './collect/collect-garbage.ts';
+import type { ContentStore } from './content/content.ts';
+import { openContentStore } from './content/file-content-store.ts';
+import { type Database, openDatabase } from './database/database.ts';
+import { type Leases, openLeases } from './leases/leases.ts';
+import { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
+import type { Snapshotter } from './snapshots/snapshots.ts';
+import { createUnpacker, type Unpacker, type UnpackRequest } from './unpack/unpack-image.ts';
+
+export interface StoreOptions {
+  /** The data root; made when it is not there. */
+  readonly root: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** All that the engine keeps on disk. */
+export interface Store extends AsyncDisposable {
+  readonly content: ContentStore;
+  readonly snapshots: Snapshotter;
+  readonly leases: Leases;
+  readonly database: Database;
+  /** @see Unpacker.unpackImage */
+  unpackImage(request: UnpackRequest): ReturnType<Unpacker['unpackImage']>;
+  /** @see collectGarbage */
+  collectGarbage(request: CollectRequest): Promise<Collected>;
+}
+
+/** Opens the store in a data root, and clears what an earlier process left half done. */
+export async function openStore({ root, clock, random, logger }: StoreOptions): Promise<Store> {
+  mkdirSync(root, { recursive: true, mode: 0o711 });
+  const database = openDatabase(join(root, 'slipway.db'));
+  try {
+    const content = openContentStore(join(root, 'content'), { random });
+    const snapshots = openOverlaySnapshotter(join(root, 'snapshots'), { database, clock, logger });
+    await removeUnfinishedLayers(snapshots);
+    const leases = openLeases(database, { clock, random });
+    const unpacker = createUnpacker({ snapshots, clock, random });
+    return {
+      content,
+      snapshots,
+      leases,
+      database,
+      unpackImage: (request) => unpacker.unpackImage(request),
+      collectGarbage: (request) => collectGarbage({ content, snapshots, leases, logger }, request),
+      async [Symbol.asyncDispose]() {
+        await unpacker[Symbol.asyncDispose]();
+        database[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    database[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Layers that were being unpacked when the process died: nobody will go on with them. */
+async function removeUnfinishedLayers(snapshots: Snapshotter): Promise<void> {
+  for await (const { key, kind } of snapshots.list()) {
+    if (kind === 'active' && key.startsWith('unpack-')) await snapshots.remove(key);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The system calls that Node lacks, by descriptor and name so that no path is walked twice. The only place of this
+ * package that knows koffi. Names are bytes, for that is what they are in Linux.
+ */
+import { constants } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+
+const calls = {
+  syscall: libc.func('long syscall(long number, int dirfd, const void *path, const void *how, size_t size)'),
+  openat: libc.func('int openat(int dirfd, const void *path, int flags, uint mode)'),
+  close: libc.func('int close(int fd)'),
+  mkdirat: libc.func('int mkdirat(int dirfd, const void *path, uint mode)'),
+  mknodat: libc.func('int mknodat(int dirfd, const void *path, uint mode, uint64_t device)'),
+  symlinkat: libc.func('int symlinkat(const void *target, int dirfd, const void *path)'),
+  linkat: libc.func(
+    'int linkat(int olddirfd, const void *oldpath, int newdirfd, const void *newpath, int flags)',
+  ),
+  unlinkat: libc.func('int unlinkat(int dirfd, const void *path, int flags)'),
+  fchownat: libc.func('int fchownat(int dirfd, const void *path, uint uid, uint gid, int flags)'),
+  fchmodat: libc.func('int fchmodat(int dirfd, const void *path, uint mode, int flags)'),
+  utimensat: libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)'),
+  lsetxattr: libc.func(
+    'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
+  ),
+  lgetxattr: libc.func('ssize_t lgetxattr(const void *path, const void *name, void *value, size_t size)'),
+  llistxattr: libc.func('ssize_t llistxattr(const void *path, void *list, size_t size)'),
+  lremovexattr: libc.func('int lremovexattr(const void *path, const void *name)'),
+  umount2: libc.func('int umount2(const void *path, int flags)'),
+  syncfs: libc.func('int syncfs(int fd)'),
+} as const;
+
+const SYS_OPENAT2 = 437;
+
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_REMOVEDIR = 0x200;
+export const O_PATH = 0o10000000;
+export const O_CLOEXEC = 0o2000000;
+/** No mount magic: `/proc/self/root` and its like are not followed. */
+export const RESOLVE_NO_MAGICLINKS = 0x02;
+/** The walk may not leave the folder it starts in: not by `..`, an absolute path, or a link with either. */
+export const RESOLVE_BENEATH = 0x08;
+/** The folder the walk starts in is `/`, as after a chroot. */
+export const RESOLVE_IN_ROOT = 0x10;
+export const MNT_DETACH = 2;
+
+type Name = Buffer | string;
+
+/** A name as C wants it, ended by NUL. */
+const cString = (name: Name): Buffer =>
+  typeof name === 'string' ? Buffer.from(`${name}\0`) : Buffer.concat([name, NUL]);
+const NUL = Buffer.alloc(1);
+
+/** Turns a failed call into Node's kind of error. */
+function check(result: number, syscall: string, name?: Name): number {
+  if (result >= 0) return result;
+  const errno = koffi.errno();
+  const code = getSystemErrorName(-errno);
+  const path = name === undefined ? undefined : name.toString();
+  const error = new Error(`${code}: ${syscall}${path === undefined ? '' : ` '${path}'`}`);
+  throw Object.assign(error, { code, errno: -errno, syscall, ...(path === undefined ? {} : { path }) });
+}
+
+/** @see openat2(2) */
+export function openat2(dirFd: number, path: Name, flags: number, resolve: number, mode = 0): number {
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(mode), 8);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  for (let attempt = 0; ; attempt++) {
+    const result = calls.syscall(SYS_OPENAT2, dirFd, cString(path), how, how.length) as number;
+    // EAGAIN: something in the tree was renamed during the walk, which the kernel could then not prove to be inside.
+    if (result < 0 && attempt < 100 && koffi.errno() === koffi.os.errno.EAGAIN) continue;
+    return check(result, 'openat2', path);
+  }
+}
+
+/**
+ * Opens `path` as a process would whose `/` is `rootPath`: links are followed, and neither they nor `..` lead out of the
+ * root. The caller closes the descriptor.
+ */
+export function openInRoot(rootPath: string, path: Name, flags: number, mode = 0): number {
+  const root = openat(AT_FDCWD, rootPath, O_PATH | constants.O_DIRECTORY);
+  try {
+    const relative = path.length === 0 ? '/' : path;
+    return openat2(root, relative, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, mode);
+  } finally {
+    close(root);
+  }
+}
+
+export const openat = (dirFd: number, path: Name, flags: number, mode = 0): number =>
+  check(calls.openat(dirFd, cString(path), flags | O_CLOEXEC, mode), 'openat', path);
+
+export const close = (fd: number): void => void check(calls.close(fd), 'close');
+
+export const mkdirat = (dirFd: number, path: Name, mode: number): void =>
+  void check(calls.mkdirat(dirFd, cString(path), mode), 'mkdirat', path);
+
+/** @param mode the kind of node and its permissions, `S_IFCHR | 0o600` */
+export const mknodat = (dirFd: number, path: Name, mode: number, major: number, minor: number): void =>
+  void check(calls.mknodat(dirFd, cString(path), mode, makeDevice(major, minor)), 'mknodat', path);
+
+export const symlinkat = (target: Name, dirFd: number, path: Name): void =>
+  void check(calls.symlinkat(cString(target), dirFd, cString(path)), 'symlinkat', path);
+
+/** Does not follow a link at `oldPath`. */
+export const linkat = (oldDirFd: number, oldPath: Name, newDirFd: number, newPath: Name): void =>
+  void check(calls.linkat(oldDirFd, cString(oldPath), newDirFd, cString(newPath), 0), 'linkat', newPath);
+
+export const unlinkat = (dirFd: number, path: Name, flags = 0): void =>
+  void check(calls.unlinkat(dirFd, cString(path), flags), 'unlinkat', path);
+
+/** Does not follow a link at `path`. */
+export const fchownat = (dirFd: number, path: Name, uid: number, gid: number): void =>
+  void check(calls.fchownat(dirFd, cString(path), uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', path);
+
+/** Follows a link at `path`: only for names that are none. */
+export const fchmodat = (dirFd: number, path: Name, mode: number): void =>
+  void check(calls.fchmodat(dirFd, cString(path), mode, 0), 'fchmodat', path);
+
+/** Sets both times, in nanoseconds since the epoch, without following a link. */
+export function utimensat(dirFd: number, path: Name, atimeNs: bigint, mtimeNs: bigint): void {
+  const times = Buffer.allocUnsafe(32);
+  writeTimespec(times, 0, atimeNs);
+  writeTimespec(times, 16, mtimeNs);
+  check(calls.utimensat(dirFd, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+}
+
+function writeTimespec(buffer: Buffer, offset: number, ns: bigint): void {
+  // Nanoseconds count upward from the second, also before 1970.
+  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  buffer.writeBigInt64LE((ns - rest) / 1_000_000_000n, offset);
+  buffer.writeBigInt64LE(rest, offset + 8);
+}
+
+export const lsetxattr = (path: Name, name: Name, value: Buffer): void =>
+  void check(calls.lsetxattr(cString(path), cString(name), value, value.length, 0), 'lsetxattr', name);
+
+/** The attribute's value; undefined when there is none, or the file system has no attributes. */
+export function lgetxattr(path: Name, name: Name): Buffer | undefined {
+  return readSized(
+    (buffer) => calls.lgetxattr(cString(path), cString(name), buffer, buffer.length),
+    'lgetxattr',
+  );
+}
+
+/** The names of a file's attributes. */
+export function llistxattr(path: Name): string[] {
+  const list = readSized((buffer) => calls.llistxattr(cString(path), buffer, buffer.length), 'llistxattr');
+  return list === undefined ? [] : list.toString('latin1').split('\0').slice(0, -1);
+}
+
+export const lremovexattr = (path: Name, name: Name): void =>
+  void check(calls.lremovexattr(cString(path), cString(name)), 'lremovexattr', name);
+
+/** @see umount2(2) */
+export const umount2 = (path: Name, flags = 0): void =>
+  void check(calls.umount2(cString(path), flags), 'umount2', path);
+
+/** Writes all that the file system of `fd` has in memory to its disk. */
+export const syncfs = (fd: number): void => void check(calls.syncfs(fd), 'syncfs');
+
+/** `syncfs` on a thread of its own, since it may take seconds. */
+export function syncfsAsync(fd: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  calls.syncfs.async(fd, (error: unknown, result: number) => {
+    if (error === null && result === 0) resolve();
+    else reject(error ?? Object.assign(new Error('EIO: syncfs'), { code: 'EIO', syscall: 'syncfs' }));
+  });
+  return promise;
+}
+
+function readSized(read: (buffer: Buffer) => number, syscall: string): Buffer | undefined {
+  for (let sizeBytes = 256; ; sizeBytes = 65_536) {
+    const buffer = Buffer.alloc(sizeBytes);
+    const length = read(buffer);
+    if (length >= 0) return buffer.subarray(0, length);
+    const { errno } = koffi.os;
+    const failure = koffi.errno();
+    if (failure === errno.ENODATA || failure === errno.EOPNOTSUPP || failure === errno.ENOTSUP)
+      return undefined;
+    if (failure !== errno.ERANGE || sizeBytes > 256) check(-1, syscall);
+  }
+}
+
+/** @see makedev(3) */
+export function makeDevice(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return (
+    ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn)
+  );
+}
+
+export const majorOf = (device: bigint): number =>
+  Number(((device >> 32n) & 0xfffff000n) | ((device >> 8n) & 0xfffn));
+
+export const minorOf = (device: bigint): number => Number(((device >> 12n) & 0xffffff00n) | (device & 0xffn));

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { SlipwayError } from '@slipway/base';
+import { type DiffId, formatDigest } from '@slipway/oci';
+import { readBlobSource } from '../content/blob-source.ts';
+import { TarParser } from '../tar/parser.ts';
+import { decompress } from './decompress.ts';
+import { LayerWriter } from './layer-writer.ts';
+
+/** One layer to unpack; it can be sent to another thread. */
+export interface LayerJob {
+  readonly fd: number;
+  readonly watermark: SharedArrayBuffer | undefined;
+  /** An empty folder. What is in it after a failure is the caller's to remove. */
+  readonly targetPath: string;
+  /** What the uncompressed archive must hash to. */
+  readonly diffId: DiffId | undefined;
+  /** Two cells: a flag that the caller sets to stop, and the compressed bytes read so far. */
+  readonly control: SharedArrayBuffer;
+}
+
+export interface AppliedLayer {
+  readonly diffId: DiffId;
+  readonly usage: { readonly sizeBytes: number; readonly inodes: number };
+}
+
+export const CONTROL_BYTES = 16;
+export const CONTROL_STOP = 0;
+export const CONTROL_READ = 1;
+
+/**
+ * Unpacks one layer into a folder in overlayfs form and verifies what it hashes to.
+ * @throws DataLoss for a wrong digest, damage and truncation; InvalidArgument for an archive that is unsafe or no tar;
+ * ResourceExhausted for a full disk; Canceled
+ */
+export async function applyLayer(job: LayerJob): Promise<AppliedLayer> {
+  const control = new BigInt64Array(job.control);
+  const hash = createHash('sha256');
+  using writer = new LayerWriter(job.targetPath, { whiteouts: 'overlay' });
+  const parser = new TarParser(writer);
+  const isStopped = () => Atomics.load(control, CONTROL_STOP) !== 0n;
+  for await (const chunk of decompress(counted(readBlobSource(job, isStopped), control))) {
+    if (isStopped()) throw new SlipwayError('Canceled', 'unpacking was canceled');
+    hash.update(chunk);
+    parser.push(chunk);
+  }
+  parser.end();
+  const diffId = formatDigest(hash.digest('hex')) as DiffId;
+  if (job.diffId !== undefined && diffId !== job.diffId) {
+    throw new SlipwayError(
+      'DataLoss',
+      `the layer was said to unpack to diffID ${job.diffId} and is ${diffId}`,
+    );
+  }
+  writer.finish();
+  return { diffId, usage: writer.usage };
+}
+
+async function* counted(source: AsyncIterable<Buffer>, control: BigInt64Array): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    yield chunk;
+    Atomics.add(control, CONTROL_READ, BigInt(chunk.length));
+  }
+}
