@@ -1,5 +1,10 @@
+export * from './logs/read-log.ts';
+export type { LogEntry } from './logs/record.ts';
 export * from './runtime.ts';
 export * from './spec/build-spec.ts';
+export { ALL_CAPABILITIES } from './spec/host.ts';
 export type * from './spec/oci-spec.ts';
 export type * from './spec/options.ts';
+export { formatResources } from './spec/resources.ts';
 export type * from './task.ts';
+export * from './user.ts';

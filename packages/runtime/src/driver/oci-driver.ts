@@ -33,9 +33,7 @@ export class OciDriver {
     this.stateDir = options.stateDir;
     // crun writes errors to stderr alone; the others would add their warnings to the container's own stderr.
     this.loadsSeccompFilters = options.version.startsWith('crun');
-    const family = this.loadsSeccompFilters
-      ? ['--cgroup-manager=cgroupfs']
-      : ['--log', '/dev/null'];
+    const family = this.loadsSeccompFilters ? ['--cgroup-manager=cgroupfs'] : ['--log', '/dev/null'];
     this.#base = [options.path, ...options.args, '--root', options.stateDir, ...family];
   }
 

@@ -64,7 +64,9 @@ export class SeccompCache {
     if ('flags' in seccomp || 'listenerPath' in seccomp) return undefined;
     const known = this.#keys.get(seccomp);
     if (known !== undefined) return known;
-    const key = createHash('sha256').update(`${driver.version}\n${JSON.stringify(seccomp)}`).digest('hex');
+    const key = createHash('sha256')
+      .update(`${driver.version}\n${JSON.stringify(seccomp)}`)
+      .digest('hex');
     this.#keys.set(seccomp, key);
     return key;
   }

@@ -41,7 +41,9 @@ export class ShimSandbox implements Sandbox {
   async start(options: StartOptions): Promise<Task> {
     if (this.#started) throw new SlipwayError('FailedPrecondition', `sandbox ${this.id} was started already`);
     const { bundle, id } = this.#options;
-    const { spec, log } = options;
+    const { log } = options;
+    // The runtime works inside the shim's mount namespace, where the root file system has its plain path.
+    const spec = { ...options.spec, root: { ...options.spec.root, path: join(bundle, 'rootfs') } };
     const driver = this.#host.driver(options.runtime);
     const { terminal } = spec.process;
     const cookie: TaskCookie = { runtime: options.runtime, terminal, cgroupsPath: spec.linux.cgroupsPath };

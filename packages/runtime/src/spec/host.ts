@@ -137,3 +137,8 @@ export function deviceNumbers(rdev: bigint): { major: number; minor: number } {
     minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)),
   };
 }
+
+/** What `--privileged` gives: every capability that this host lets us give. */
+export const ALL_CAPABILITIES: readonly string[] = allCapabilities.filter((name) =>
+  localHost().capabilities.has(name),
+);

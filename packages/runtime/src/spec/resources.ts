@@ -1,5 +1,5 @@
 import { SlipwayError } from '@slipway/base';
-import type { HostDevice, SpecHost } from './host.ts';
+import { type HostDevice, localHost, type SpecHost } from './host.ts';
 import type { OciLinuxResources } from './oci-spec.ts';
 import type { SpecResources } from './options.ts';
 
@@ -100,4 +100,9 @@ export function parseDeviceRule(text: string): NonNullable<OciLinuxResources['de
     ...(minor === '*' ? {} : { minor: Number(minor) }),
     access,
   };
+}
+
+/** Limits to change on a running container. @throws InvalidArgument for a block device that is not there */
+export function formatResources(resources: SpecResources): OciLinuxResources {
+  return buildLimits(resources, { host: localHost(), warn: () => {} });
 }
