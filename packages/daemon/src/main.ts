@@ -1,7 +1,8 @@
-import { errorMessage, type Logger, systemClock, systemRandom } from '@slipway/base';
+import { errorMessage, isSlipwayError, type Logger, systemClock, systemRandom } from '@slipway/base';
 import { parseFlags } from './arguments.ts';
 import { type Config, loadConfig } from './config.ts';
 import { openDaemon } from './daemon.ts';
+import { startLean } from './lean-start.ts';
 import { openLogger } from './logger.ts';
 import { helpText, type RawSettings } from './options.ts';
 import { notifyServiceManager } from './service-manager.ts';
@@ -18,6 +19,7 @@ async function main(): Promise<void> {
   if (flags.help === true) return void process.stdout.write(helpText());
   if (flags.version === true)
     return void process.stdout.write(`slipwayd ${SLIPWAY_VERSION} ${readCommit()}\n`);
+  startLean(process.env);
   const format = config.logFormat ?? (process.stderr.isTTY ? 'text' : 'json');
   const logger = openLogger({ level: config.logLevel, format, fd: STDERR });
   process.on('uncaughtException', (error) => crash(logger, error));
@@ -42,7 +44,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   try {
     daemon = await openDaemon({ config, clock: systemClock, random: systemRandom, logger });
   } catch (error) {
-    logger.error({ err: error }, 'cannot start');
+    if (!isSlipwayError(error)) logger.error({ err: error }, 'cannot start');
     process.stderr.write(`slipwayd: cannot start: ${withCauses(error)}\n`);
     process.exit(1);
   }

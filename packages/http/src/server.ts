@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, isSlipwayError, type Logger } from '@slipway/base';
 import type { Dialect } from './dialects/dialect.ts';
 import { endSocket, hijackResponse, hijackSocket } from './hijack.ts';
+import { createServer, ServerResponse as Response } from './node-http.ts';
 import type { HijackReply, Reply } from './reply.ts';
 import { writeReply } from './reply-writer.ts';
 import { HttpRequest } from './request.ts';
@@ -135,7 +136,7 @@ class Connections {
     socket: Duplex,
     reply: Exclude<Reply, HijackReply>,
   ): Promise<void> {
-    const response = new ServerResponse(incoming);
+    const response = new Response(incoming);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
     socket.on('drain', () => response.emit('drain'));
