@@ -25,8 +25,8 @@ const calls = {
   lsetxattr: libc.func(
     'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
   ),
-  lgetxattr: libc.func('ssize_t lgetxattr(const void *path, const void *name, void *value, size_t size)'),
-  llistxattr: libc.func('ssize_t llistxattr(const void *path, void *list, size_t size)'),
+  lgetxattr: libc.func('long lgetxattr(const void *path, const void *name, void *value, size_t size)'),
+  llistxattr: libc.func('long llistxattr(const void *path, void *list, size_t size)'),
   lremovexattr: libc.func('int lremovexattr(const void *path, const void *name)'),
   umount2: libc.func('int umount2(const void *path, int flags)'),
   syncfs: libc.func('int syncfs(int fd)'),
