@@ -121,7 +121,9 @@ interface TestEventData {
   readonly details?: { readonly type?: string; readonly error?: Error };
 }
 
-const isLeaf = (data: TestEventData): boolean => data.details?.type !== 'suite';
+function isLeaf(data: TestEventData): boolean {
+  return data.details?.type !== 'suite';
+}
 
 /** A suite, or a file, that failed only because a test in it did, says nothing new. */
 function isOwnFailure(data: TestEventData): boolean {
@@ -158,5 +160,10 @@ function printSummary(): void {
   process.stdout.write(`\n${tally.passed} passed, ${tally.failed} failed${skipped} in ${minutes} min\n`);
 }
 
-const indent = (text: string): string => text.replace(/^(?=.)/gm, '    ');
-const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '    ');
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
