@@ -122,6 +122,7 @@ export async function openBench(name: string, reopen?: string): Promise<Bench> {
       await runtime.sweep(new Set());
       await runtime[Symbol.asyncDispose]();
       assertNothingLeft(root);
+      removeTestCgroups();
       rmSync(root, { recursive: true, force: true });
     },
   };
@@ -144,6 +145,14 @@ export function assertNothingLeft(root: string): void {
       continue;
     }
     assert.deepEqual(mounts, [], `shim ${pid} is left`);
+  }
+}
+
+/** The containers' own are gone; what they were made in is ours to remove. It throws when something is left in it. */
+function removeTestCgroups(): void {
+  for (const controller of ['', ...readdirSync('/sys/fs/cgroup')]) {
+    const folder = join('/sys/fs/cgroup', controller, 'slipway-test');
+    if (existsSync(folder)) rmdirSync(folder);
   }
 }
 

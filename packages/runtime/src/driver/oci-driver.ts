@@ -87,7 +87,10 @@ export class OciDriver {
     if (aboutProgram && /no such file|not found/.test(lower)) {
       return new SlipwayError('NotFound', message, { reason: 'EXEC_NOT_FOUND', cause: failure });
     }
-    if (aboutProgram && /permission denied|is a directory|exec format error/.test(lower)) {
+    if (
+      aboutProgram &&
+      /permission denied|operation not permitted|is a directory|exec format error/.test(lower)
+    ) {
       return new SlipwayError('PermissionDenied', message, { reason: 'EXEC_NOT_EXECUTABLE', cause: failure });
     }
     return new SlipwayError('Internal', message, { cause: failure });
