@@ -1,21 +1,16 @@
 import { readdirSync } from 'node:fs';
-import type { Clock, Logger, Random } from '@slipway/base';
+import { join } from 'node:path';
+import { hostPath } from '@slipway/base';
 import { EventBus } from '@slipway/engine/events';
+import { openVolumes, volumeRoutes, volumeUsage } from '@slipway/engine/volumes';
 import { dockerDialect, type Route, serve } from '@slipway/http';
-import type { Config } from './config.ts';
 import { loadEngineId } from './engine-id.ts';
+import { type DaemonOptions, openFloors } from './floors.ts';
 import { lockRoot } from './root-lock.ts';
 import { clearSocketPath, protectSocket } from './socket-file.ts';
 import { readHostFacts } from './system/host.ts';
 import { type SystemContext, SystemService, systemRoutes } from './system/index.ts';
 import { readCommit, SLIPWAY_VERSION } from './version.ts';
-
-export interface DaemonOptions {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-}
 
 /**
  * The engine and its doors, ready to be used. Disposing closes the doors first, then what they stand on; containers run
@@ -29,6 +24,16 @@ export async function openDaemon({ config, clock, random, logger }: DaemonOption
   await clearSocketPath(config.socketPath);
 
   const events = new EventBus(clock);
+  const { store, runtime } = await openFloors({ config, clock, random, logger }, stack);
+  const { database } = store;
+
+  const volumes = await openVolumes({
+    database,
+    root: hostPath(join(config.dataRoot, 'volumes')),
+    events,
+    clock,
+    random,
+  });
 
   const systemContext: SystemContext = {
     clock,
@@ -38,20 +43,20 @@ export async function openDaemon({ config, clock, random, logger }: DaemonOption
     engineId: loadEngineId(config.dataRoot, random),
     version: SLIPWAY_VERSION,
     commit: readCommit(),
-    runtimes: new Map(),
-    defaultRuntime: '',
+    runtimes: runtime.runtimes,
+    defaultRuntime: runtime.defaultName,
     counts: () => ({ running: 0, paused: 0, stopped: 0, images: 0 }),
     usage: {
       layersSizeBytes: async () => 0,
       images: async () => [],
       containers: async () => [],
-      volumes: async () => [],
+      volumes: () => volumeUsage(volumes),
     },
     openFiles: () => readdirSync('/proc/self/fd').length,
   };
   const system = new SystemService(systemContext);
 
-  const routes: readonly Route[] = [...systemRoutes(system, systemContext)];
+  const routes: readonly Route[] = [...systemRoutes(system, systemContext), ...volumeRoutes(volumes)];
   const dialect = dockerDialect(SLIPWAY_VERSION);
   stack.use(await serve({ listen: { socketPath: config.socketPath }, routes, dialect, clock, logger }));
   protectSocket(config.socketPath, config.socketGroup);

@@ -1,8 +1,9 @@
-import type { Logger } from '@slipway/base';
+import type { Clock, Logger } from '@slipway/base';
 import { type DestinationStream, destination, pino } from 'pino';
 import type { LogLevel } from './config.ts';
 
 export interface LoggerOptions {
+  readonly clock: Clock;
   readonly level: LogLevel;
   readonly format: 'text' | 'json';
   /** A file descriptor. */
@@ -10,12 +11,12 @@ export interface LoggerOptions {
 }
 
 /** The daemon's log: one line for each entry, JSON for machines or text for people. Written before the call returns. */
-export function openLogger({ level, format, fd }: LoggerOptions): Logger {
+export function openLogger({ clock, level, format, fd }: LoggerOptions): Logger {
   const file = destination({ fd, sync: true });
   const options = {
     level,
     base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: () => `,"time":"${new Date(clock.nowMs()).toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
   return pino(options, format === 'json' ? file : textDestination(file));

@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     return void process.stdout.write(`slipwayd ${SLIPWAY_VERSION} ${readCommit()}\n`);
   startLean(process.env);
   const format = config.logFormat ?? (process.stderr.isTTY ? 'text' : 'json');
-  const logger = openLogger({ level: config.logLevel, format, fd: STDERR });
+  const logger = openLogger({ clock: systemClock, level: config.logLevel, format, fd: STDERR });
   process.on('uncaughtException', (error) => crash(logger, error));
   process.on('unhandledRejection', (error) => crash(logger, error));
   await run(config, logger);
@@ -82,5 +82,5 @@ function withCauses(error: unknown): string {
   ) {
     if (!text.includes(cause.message)) text += `: ${cause.message}`;
   }
-  return text;
+  return text.replace(/\s*\n\s*/g, ' | ');
 }

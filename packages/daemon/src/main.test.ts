@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const SLIPWAYD = new URL('../../../script/slipwayd', import.meta.url).pathname;
+const DOCKER_CLIENTS = ['/usr/local/bin/docker', '/usr/bin/docker'].filter(existsSync);
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly socketPath: string;
+  readonly log: () => string;
+  readonly docker: (client: string, ...args: string[]) => Promise<string>;
+}
+
+/** Roots of one test, with a bridge of its own. */
+function rootsOf(t: TestContext): { folder: string; flags: string[] } {
+  const folder = mkdtempSync(join(tmpdir(), 'slipwayd-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const bridge = `sw${process.pid.toString(36)}${Math.trunc(performance.now()).toString(36)}`.slice(0, 15);
+  t.after(() => run('ip', ['link', 'delete', bridge]).catch(() => {}));
+  t.after(() => run('nft', ['delete', 'table', 'ip', `slipway_${bridge}`]).catch(() => {}));
+  return {
+    folder,
+    flags: ['--data-root', join(folder, 'data'), '--run-root', join(folder, 'run'), '--bridge', bridge],
+  };
+}
+
+async function start(
+  t: TestContext,
+  { folder, flags }: { folder: string; flags: string[] },
+): Promise<Running> {
+  const child = spawn(SLIPWAYD, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGTERM'))
+      await once(child, 'exit');
+  });
+  let log = '';
+  const ready = Promise.withResolvers<void>();
+  child.stderr?.setEncoding('utf8').on('data', (chunk) => {
+    log += String(chunk);
+    if (log.includes('"msg":"ready"')) ready.resolve();
+  });
+  child.once('exit', (code) => ready.reject(new Error(`slipwayd ended with ${code}: ${log}`)));
+  await ready.promise;
+  const socketPath = join(folder, 'run', 'docker.sock');
+  return {
+    child,
+    socketPath,
+    log: () => log,
+    docker: async (client, ...args) =>
+      (await run(client, args, { env: { ...process.env, DOCKER_HOST: `unix://${socketPath}` } })).stdout,
+  };
+}
+
+async function fails(flags: string[]): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn(SLIPWAYD, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr?.on('data', (chunk) => {
+    stderr += String(chunk);
+  });
+  await once(child, 'close');
+  return { code: child.exitCode, stderr };
+}
+
+test('docker’s own clients read version, info, events and disk usage', async (t) => {
+  const daemon = await start(t, rootsOf(t));
+  for (const client of DOCKER_CLIENTS) {
+    assert.match(
+      await daemon.docker(client, 'version'),
+      /Server: Slipway[\s\S]*API version:\s+1\.51 \(minimum version 1\.24\)/,
+    );
+    assert.equal(
+      await daemon.docker(client, 'info', '--format', '{{.Driver}} {{.OSType}} {{.CgroupDriver}}'),
+      'overlay2 linux cgroupfs\n',
+    );
+    await daemon.docker(client, 'volume', 'create', 'seen');
+    const events = await daemon.docker(
+      client,
+      'events',
+      '--since',
+      '1',
+      '--until',
+      String(Date.now() / 1000),
+      '--format',
+      '{{json .}}',
+    );
+    assert.match(events, /"Type":"volume","Action":"create"/);
+    await daemon.docker(client, 'volume', 'rm', 'seen');
+    assert.match(await daemon.docker(client, 'system', 'df'), /Local Volumes/);
+  }
+});
+
+test('a stopped daemon leaves no socket and ends with 0', async (t) => {
+  const daemon = await start(t, rootsOf(t));
+  daemon.child.kill('SIGTERM');
+  const [code] = (await once(daemon.child, 'exit')) as [number];
+  assert.equal(code, 0);
+  assert.ok(!existsSync(daemon.socketPath));
+});
+
+test('after kill -9 the next daemon starts on what the first one left', async (t) => {
+  const roots = rootsOf(t);
+  const first = await start(t, roots);
+  await first.docker(DOCKER_CLIENTS[0] ?? 'docker', 'volume', 'create', 'kept');
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
+  assert.ok(existsSync(first.socketPath));
+  const second = await start(t, roots);
+  assert.match(await second.docker(DOCKER_CLIENTS[0] ?? 'docker', 'volume', 'ls', '-q'), /kept/);
+});
+
+test('two daemons cannot share a root, and the second one is told of the first', async (t) => {
+  const roots = rootsOf(t);
+  const first = await start(t, roots);
+  const { code, stderr } = await fails([
+    ...roots.flags.slice(0, 2),
+    '--run-root',
+    join(roots.folder, 'other'),
+  ]);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    new RegExp(`^slipwayd: cannot start: another slipwayd \\(pid ${first.child.pid}\\) uses`),
+  );
+  assert.equal(stderr.trim().split('\n').length, 1);
+});
+
+test('a command line that is wrong ends with 2 and one line that says what to do', async () => {
+  assert.deepEqual(await fails(['--dataroot', '/x']), {
+    code: 2,
+    stderr: 'slipwayd: unknown option --dataroot; did you mean --data-root?\n',
+  });
+});
+
+test('--version and --help answer without touching anything', async () => {
+  assert.match((await run(SLIPWAYD, ['--version'])).stdout, /^slipwayd \d+\.\d+\.\d+/);
+  assert.match((await run(SLIPWAYD, ['--help'])).stdout, /^Usage: slipwayd/);
+});
+
+test('systemd is told when the daemon is ready', async (t) => {
+  const roots = rootsOf(t);
+  const notifyPath = join(roots.folder, 'notify');
+  const listener = spawn(
+    'python3',
+    [
+      '-c',
+      'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1]);print("bound",flush=True);print(s.recv(99).decode())',
+      notifyPath,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  let heard = '';
+  const closed = once(listener, 'close');
+  listener.stdout?.on('data', (chunk) => {
+    heard += String(chunk);
+  });
+  while (!heard.includes('bound')) await new Promise((resolve) => setImmediate(resolve));
+  process.env.NOTIFY_SOCKET = notifyPath;
+  t.after(() => delete process.env.NOTIFY_SOCKET);
+  await start(t, roots);
+  await closed;
+  assert.match(heard, /READY=1/);
+});
