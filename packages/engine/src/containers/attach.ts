@@ -61,6 +61,8 @@ export function attachContainer(
         over,
       });
       if (end === 'detached') publish(context, container, 'detach');
+      // Who was attached to the end finds the container ended.
+      if (end === 'ended') await over;
       return end;
     },
   };

@@ -10,10 +10,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { posix } from 'node:path';
-import { Readable } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { errorMessage, type HostPath, isErrno, SlipwayError } from '@slipway/base';
-import { openInRoot, syscalls, type TarEntry, TarParser, type TarSink } from '@slipway/store';
+import { decompress, openInRoot, syscalls, type TarEntry, TarParser, type TarSink } from '@slipway/store';
 
 const {
   AT_REMOVEDIR,
@@ -39,7 +37,7 @@ export interface ExtractOptions {
 /**
  * Unpacks a tar into a folder of a container that may be running. Every entry is found by the kernel below the
  * container's root, so neither `..` nor a link in the archive or in the container leads to the host.
- * @throws InvalidArgument for what is no tar or may not be overwritten; DataLoss for a truncated one; ResourceExhausted
+ * @throws InvalidArgument for what is no tar or may not be overwritten; DataLoss for a truncated or damaged one; ResourceExhausted
  * for a full disk.
  */
 export async function extractInto(
@@ -50,33 +48,9 @@ export async function extractInto(
 ): Promise<void> {
   using extractor = new Extractor(root, folder, options);
   const parser = new TarParser(extractor);
-  for await (const chunk of decompressed(archive)) parser.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+  for await (const chunk of decompress(archive)) parser.push(chunk);
   parser.end();
   extractor.finish();
-}
-
-/** The archive as it is, or out of gzip or zstd. */
-async function* decompressed(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const iterator = archive[Symbol.asyncIterator]();
-  let head = Buffer.alloc(0);
-  while (head.length < 4) {
-    const { value, done } = await iterator.next();
-    if (done) break;
-    head = Buffer.concat([head, value]);
-  }
-  const whole = (async function* () {
-    if (head.length > 0) yield head;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
-  })();
-  const magic = head.subarray(0, 4).toString('hex');
-  const decoder = magic.startsWith('1f8b') ? createGunzip() : magic === '28b52ffd' ? createZstdDecompress() : undefined;
-  if (decoder === undefined) {
-    yield* whole;
-    return;
-  }
-  const source = Readable.from(whole);
-  source.on('error', (error) => decoder.destroy(error));
-  yield* source.pipe(decoder) as AsyncIterable<Buffer>;
 }
 
 /** An entry being written. */
