@@ -478,6 +478,8 @@ static void read_connection(void) {
   static char chunk[65536];
   ssize_t n = recv(connection, chunk, sizeof chunk, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  /* A sandbox that is given up: the connection closes with our end, so that whoever waits for it finds all undone. */
+  if (n <= 0 && !begun) leave();
   if (n <= 0 || !buffer_add(&incoming, chunk, (size_t)n)) return disconnect();
   struct header h;
   while (connection >= 0 && buffer_size(&incoming) >= sizeof h) {
@@ -574,6 +576,13 @@ static void turn(void) {
   flush_outgoing();
 }
 
+/* An exec'd process that ended with the container still has output to deliver. */
+static bool undelivered(void) {
+  for (int i = 0; i < process_count; i++)
+    if (processes[i]->dead && !processes[i]->reported) return true;
+  return false;
+}
+
 _Noreturn void shim_main(int listen_fd, const char *path, struct rootfs *r) {
   listener = listen_fd;
   socket_path = path;
@@ -589,7 +598,7 @@ _Noreturn void shim_main(int listen_fd, const char *path, struct rootfs *r) {
   bool mounted = rootfs_enter_namespace(failure, sizeof failure) && rootfs_mount(r, failure, sizeof failure);
   for (;;) {
     turn();
-    if (finishing && delete_pid <= 0) leave();
+    if (finishing && delete_pid <= 0 && !undelivered()) leave();
     if (!connected_once && monotonic_ms() >= give_up_at) leave();
     if (!begun && connected_once && connection < 0) leave();
     if (!mounted && connected_once) leave();

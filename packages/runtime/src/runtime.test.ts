@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isSlipwayError } from '@slipway/base';
+import { hostPath, isSlipwayError } from '@slipway/base';
 import { readLog } from './logs/read-log.ts';
 import { buildSpec } from './spec/build-spec.ts';
 import { minimalOptions } from './spec/minimal.ts';
@@ -217,6 +217,29 @@ describe('the shim', () => {
     assert.ok(!existsSync(join(bench.bundle('box'), 'rootfs/bin')));
   });
 
+  test('binds volumes into a sandbox, never outside of its root', async () => {
+    const bundle = bench.bundle('binds');
+    for (const folder of ['upper', 'work', 'volume']) mkdirSync(join(bundle, folder), { recursive: true });
+    symlinkSync('/../../../../../../tmp', join(bundle, 'upper/link'));
+    writeFileSync(join(bundle, 'volume/data'), 'x');
+    const rootfs = {
+      lower: [join(bench.root, 'layer')],
+      upper: join(bundle, 'upper'),
+      work: join(bundle, 'work'),
+    };
+    const source = hostPath(join(bundle, 'volume'));
+    const binds = [
+      { source, target: '/new/place' },
+      { source, target: '/link/inside' },
+      { source: hostPath(join(source, 'data')), target: '/etc/file' },
+    ];
+    await using sandbox = await bench.runtime.open({ id: 'binds', bundle, rootfs, binds }, {});
+    for (const path of ['new/place/data', 'tmp/inside/data', 'etc/file']) {
+      assert.equal(readFileSync(join(sandbox.rootfs, path), 'utf8'), 'x');
+    }
+    assert.ok(!existsSync('/tmp/inside'));
+  });
+
   test('says why a root file system cannot be mounted', async () => {
     const bundle = bench.bundle('broken');
     await bench.open('broken').then((sandbox) => sandbox[Symbol.asyncDispose]());
@@ -229,7 +252,6 @@ describe('the shim', () => {
 
   test('mounts more layers than fit in a page', async () => {
     const long = 'x'.repeat(200);
-    const { mkdirSync } = await import('node:fs');
     const lower = Array.from({ length: 40 }, (_, n) => join(bench.root, `${n}${long}`));
     for (const [n, path] of lower.entries()) {
       mkdirSync(path);

@@ -83,8 +83,8 @@ export class LogFiles implements AsyncDisposable {
 
   /** Opens the generations after `current`, when the log was rotated since. */
   async #findSuccessors(current: OpenLog): Promise<boolean> {
-    const now = await stat(this.#path, { bigint: true }).catch(() => undefined);
-    if (now === undefined || now.ino === current.inode) return false;
+    const now = await inodeOf(this.#path);
+    if (now === undefined || now === current.inode) return false;
     const all = await openGenerations(this.#path);
     const place = all.findIndex(({ inode }) => inode === current.inode);
     const successors = all.slice(place + 1);
@@ -98,10 +98,21 @@ export class LogFiles implements AsyncDisposable {
   }
 }
 
-/** All files of the log, oldest first, each once. Opened newest first: a rotation meanwhile repeats one, and skips none. */
+const MAX_TRIES = 20;
+
+/** All files of the log, oldest first, each once. It is tried again when the log was rotated while they were opened. */
 async function openGenerations(path: HostPath): Promise<OpenLog[]> {
+  for (let tries = 1; ; tries++) {
+    const before = await inodeOf(path);
+    const opened = await openEach(await generationNames(path));
+    if ((await inodeOf(path)) === before || tries === MAX_TRIES) return opened;
+    await Promise.all(opened.map(({ handle }) => handle.close()));
+  }
+}
+
+async function openEach(names: readonly string[]): Promise<OpenLog[]> {
   const opened = new Map<bigint, OpenLog>();
-  for (const name of await generationNames(path)) {
+  for (const name of names) {
     const handle = await open(name).catch((error) => {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
@@ -112,6 +123,10 @@ async function openGenerations(path: HostPath): Promise<OpenLog[]> {
     else opened.set(ino, { handle, inode: ino });
   }
   return [...opened.values()].reverse();
+}
+
+async function inodeOf(path: string): Promise<bigint | undefined> {
+  return (await stat(path, { bigint: true }).catch(() => undefined))?.ino;
 }
 
 /** Newest first, with one more than there are, for a rotation meanwhile. */
