@@ -1,0 +1,189 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isSlipwayError } from '@slipway/base';
+import type { InterfaceCounters } from '../network.ts';
+import * as netlink from './netlink.ts';
+import { bindMount, enterNetwork, NetlinkSocket, unmount, unshareNetwork } from './system-calls.ts';
+
+/** One interface to be made in a namespace, with its other end on a bridge. */
+export interface Attachment {
+  readonly interfaceName: string;
+  readonly interfaceIndex: number;
+  readonly hostInterfaceName: string;
+  readonly macAddress: string;
+  readonly ipv4: string;
+  readonly prefixLength: number;
+  readonly mtu: number;
+  readonly bridgeName: string;
+  readonly isolated: boolean;
+  /** Undefined: no default route through this one. */
+  readonly defaultGateway: string | undefined;
+}
+
+const hostNetnsFd = openSync('/proc/thread-self/ns/net', 'r');
+const host = new NetlinkSocket();
+
+/** Makes the bridge if it is not there, with its addresses, up; `owner` is written on it. */
+export function ensureBridge(
+  bridge: netlink.BridgeLink,
+  addresses: readonly (readonly [string, number])[],
+  owner: string,
+): void {
+  const [failure] = host.request([netlink.addBridge(bridge)]);
+  if (failure !== undefined && failure.errno !== 'EEXIST') {
+    host.require([netlink.addBridge(bridge)], `cannot make bridge ${bridge.name}`);
+  }
+  const index = interfaceIndex(bridge.name);
+  host.require(
+    [
+      netlink.setUp(index),
+      ...addresses.map(([address, prefix]) => netlink.addAddress(index, address, prefix)),
+    ],
+    `cannot give bridge ${bridge.name} its addresses`,
+  );
+  writeFileSync(`/sys/class/net/${bridge.name}/ifalias`, owner);
+  // Ports published on 127.0.0.1 lead through the bridge; the firewall keeps others off the loopback addresses.
+  writeFileSync(`/proc/sys/net/ipv4/conf/${bridge.name}/route_localnet`, '1');
+}
+
+/** The names of the bridges that carry `owner`. */
+export function listBridgesOf(owner: string): string[] {
+  return host
+    .dump(netlink.dumpLinks())
+    .filter(({ kind, name }) => kind === 'bridge' && readAlias(name) === owner)
+    .map(({ name }) => name);
+}
+
+function readAlias(name: string): string {
+  try {
+    return readFileSync(`/sys/class/net/${name}/ifalias`, 'utf8').trim();
+  } catch {
+    // It went while we looked.
+    return '';
+  }
+}
+
+/** Nothing when it is not there. */
+export function deleteLink(name: string): void {
+  try {
+    host.require([netlink.deleteLink(name)], `cannot delete interface ${name}`);
+  } catch (error) {
+    if (!(isSlipwayError(error) && error.reason === 'ENODEV')) throw error;
+  }
+}
+
+/** Makes a namespace at `path` with loopback and the attachments; nothing is left behind when it fails. */
+export function makeNamespace(path: string, attachments: readonly Attachment[]): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(path, '', { flag: 'wx' });
+  try {
+    unshareNetwork();
+    try {
+      bindMount('/proc/thread-self/ns/net', path);
+      writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
+      using inside = new NetlinkSocket();
+      inside.require(
+        [netlink.setUp(1), ...attachments.flatMap(attachMessages)],
+        `cannot set up namespace ${path}`,
+      );
+    } finally {
+      enterNetwork(hostNetnsFd);
+    }
+    joinBridges(attachments);
+  } catch (error) {
+    removeNamespace(path);
+    throw error;
+  }
+}
+
+/** Adds an interface to a namespace that is in use. */
+export function attach(path: string, attachment: Attachment): void {
+  inNamespace(path, (inside) =>
+    inside.require(attachMessages(attachment), `cannot attach to namespace ${path}`),
+  );
+  try {
+    joinBridges([attachment]);
+  } catch (error) {
+    deleteLink(attachment.hostInterfaceName);
+    throw error;
+  }
+}
+
+/** Undefined takes the default route away. */
+export function setDefaultGateway(path: string, gateway: string | undefined): void {
+  inNamespace(path, (inside) => {
+    if (gateway === undefined) inside.request([netlink.deleteDefaultRoute()]);
+    else inside.require([netlink.setDefaultRoute(gateway)], `cannot set the default route of ${path}`);
+  });
+}
+
+/** The kernel takes the namespace apart by itself once the last process in it is gone. */
+export function removeNamespace(path: string): void {
+  unmount(path);
+  rmSync(path, { force: true });
+}
+
+export function readCounters(path: string): Record<string, InterfaceCounters> {
+  const links = inNamespace(path, (inside) => inside.dump(netlink.dumpLinks()));
+  const counters: Record<string, InterfaceCounters> = {};
+  for (const { name, stats } of links) {
+    if (name === 'lo') continue;
+    const [
+      rxPackets = 0,
+      txPackets = 0,
+      rxBytes = 0,
+      txBytes = 0,
+      rxErrors = 0,
+      txErrors = 0,
+      rxDropped = 0,
+      txDropped = 0,
+    ] = stats;
+    counters[name] = { rxBytes, rxPackets, rxErrors, rxDropped, txBytes, txPackets, txErrors, txDropped };
+  }
+  return counters;
+}
+
+const attachMessages = (attachment: Attachment): Buffer[] => [
+  netlink.addVeth(
+    {
+      index: attachment.interfaceIndex,
+      name: attachment.interfaceName,
+      macAddress: attachment.macAddress,
+      mtu: attachment.mtu,
+      hostName: attachment.hostInterfaceName,
+    },
+    hostNetnsFd,
+  ),
+  netlink.addAddress(attachment.interfaceIndex, attachment.ipv4, attachment.prefixLength),
+  ...(attachment.defaultGateway === undefined ? [] : [netlink.setDefaultRoute(attachment.defaultGateway)]),
+];
+
+function joinBridges(attachments: readonly Attachment[]): void {
+  for (const { hostInterfaceName, bridgeName, isolated } of attachments) {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${hostInterfaceName}/disable_ipv6`, '1');
+    host.require(
+      netlink.joinBridge(hostInterfaceName, interfaceIndex(bridgeName), { isolated }),
+      `cannot join ${hostInterfaceName} to bridge ${bridgeName}`,
+    );
+  }
+}
+
+function inNamespace<T>(path: string, work: (inside: NetlinkSocket) => T): T {
+  const fd = openSync(path, 'r');
+  try {
+    enterNetwork(fd);
+    let inside: NetlinkSocket;
+    try {
+      inside = new NetlinkSocket();
+    } finally {
+      enterNetwork(hostNetnsFd);
+    }
+    using socket = inside;
+    return work(socket);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const interfaceIndex = (name: string): number =>
+  Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8').trim());

@@ -1,0 +1,39 @@
+/** The names of one network: which addresses each stands for. Names are compared without case. */
+export class NameTable {
+  readonly #byName = new Map<string, string[]>();
+  readonly #byAddress = new Map<string, readonly string[]>();
+
+  /** Replaces the names of an address; none takes it out. */
+  set(address: string, names: readonly string[]): void {
+    for (const name of this.#byAddress.get(address) ?? []) this.#forget(name.toLowerCase(), address);
+    this.#byAddress.delete(address);
+    if (names.length === 0) return;
+    this.#byAddress.set(address, names);
+    for (const name of names) {
+      const key = name.toLowerCase();
+      const addresses = this.#byName.get(key);
+      if (addresses === undefined) this.#byName.set(key, [address]);
+      else if (!addresses.includes(address)) addresses.push(address);
+    }
+  }
+
+  /** The addresses of a name, each time beginning with the next; undefined for an unknown name. */
+  find(name: string): readonly string[] | undefined {
+    const addresses = this.#byName.get(name.toLowerCase().replace(/\.$/, ''));
+    if (addresses === undefined) return undefined;
+    const answer = [...addresses];
+    addresses.push(addresses.shift() as string);
+    return answer;
+  }
+
+  /** The first name of an address. */
+  nameOf(address: string): string | undefined {
+    return this.#byAddress.get(address)?.[0];
+  }
+
+  #forget(key: string, address: string): void {
+    const left = (this.#byName.get(key) ?? []).filter((each) => each !== address);
+    if (left.length === 0) this.#byName.delete(key);
+    else this.#byName.set(key, left);
+  }
+}
