@@ -4,6 +4,7 @@ export * from './detach-keys.ts';
 export * from './events.ts';
 export * from './exec.ts';
 export * from './framing.ts';
+export * from './images.ts';
 export * from './progress.ts';
 export * from './system.ts';
 export * from './volumes.ts';

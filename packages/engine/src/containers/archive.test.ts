@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readArchive, statPath, writeArchive } from './archive.ts';
 import { changesOf } from './changes.ts';
-import { containerStats } from './stats.ts';
 import type { Container } from './container.ts';
 import { exportContainer } from './export.ts';
 import { formatLogs, parseLogTime, readLogs } from './logs.ts';
+import { containerStats } from './stats.ts';
 import { type ContainerBench, openContainerBench } from './testing.ts';
 import { topContainer } from './top.ts';
 
@@ -17,7 +17,11 @@ describe('cp, export, diff, stats and top', () => {
   let running: Container;
   before(async () => {
     bench = await openContainerBench('archive');
-    running = await bench.start(['sh', '-c', 'mkdir -p /data/d; echo hi > /data/d/f; ln -s /data/d /data/l; ln -s / /data/up; rm /bin/yes; sleep 1000']);
+    running = await bench.start([
+      'sh',
+      '-c',
+      'mkdir -p /data/d; echo hi > /data/d/f; ln -s /data/d /data/l; ln -s / /data/up; rm /bin/yes; sleep 1000',
+    ]);
     while (!existsSync(`/proc/${running.task?.pid}/root/data/up`)) await bench.context.clock.sleep(5);
     await bench.context.clock.sleep(50);
   });
@@ -26,13 +30,18 @@ describe('cp, export, diff, stats and top', () => {
   const names = async (body: AsyncIterable<Uint8Array>) => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
-    return execFileSync('tar', ['-tPf', '-'], { input: Buffer.concat(chunks) }).toString().trim().split('\n');
+    return execFileSync('tar', ['-tPf', '-'], { input: Buffer.concat(chunks) })
+      .toString()
+      .trim()
+      .split('\n');
   };
   const list = async (container: Container, path: string) =>
     (await names((await readArchive(bench.context, container, path)).body)).sort();
 
   const makeTar = (make: (folder: string) => void, member = '.') => {
-    const folder = execFileSync('mktemp', ['-d', join(bench.root, 'tar-XXXXXX')]).toString().trim();
+    const folder = execFileSync('mktemp', ['-d', join(bench.root, 'tar-XXXXXX')])
+      .toString()
+      .trim();
     make(folder);
     return execFileSync('tar', ['-C', folder, '-cPf', '-', member]);
   };
@@ -50,13 +59,16 @@ describe('cp, export, diff, stats and top', () => {
     assert.ok((await list(await bench.create(['true']), '/')).includes('/bin/busybox'));
   });
 
-  it('tells what a path is in Go\'s mode bits, and where a link leads', async () => {
+  it("tells what a path is in Go's mode bits, and where a link leads", async () => {
     const stat = await statPath(bench.context, running, '/data/l');
     assert.equal(stat.name, 'l');
     assert.equal(stat.linkTarget, '/data/d');
     assert.equal(stat.mode, 2 ** 27 + 0o777);
     assert.equal((await statPath(bench.context, running, '/data/d')).mode, 2 ** 31 + 0o755);
-    await assert.rejects(statPath(bench.context, running, '/nope'), /Could not find the file \/nope in container/);
+    await assert.rejects(
+      statPath(bench.context, running, '/nope'),
+      /Could not find the file \/nope in container/,
+    );
   });
 
   it('unpacks into running and stopped containers, through their links and never out of them', async () => {
@@ -69,11 +81,14 @@ describe('cp, export, diff, stats and top', () => {
     const stopped = await bench.create(['true']);
     await put(stopped, '/tmp', tar);
     assert.deepEqual(await list(stopped, '/tmp/sub'), ['sub/', 'sub/file']);
-    const escape = makeTar((folder) => {
+    const outward = makeTar((folder) => {
       symlinkSync('/../../../../..', join(folder, 'out'));
     }, 'out');
-    await put(stopped, '/tmp', escape);
-    const through = execFileSync('sh', ['-c', `cd ${bench.root} && mkdir -p t && echo x > t/x && tar -cPf - --transform='s,^t/x,out/../${bench.root.slice(1)}/escaped,' t/x`]);
+    await put(stopped, '/tmp', outward);
+    const through = execFileSync('sh', [
+      '-c',
+      `cd ${bench.root} && mkdir -p t && echo x > t/x && tar -cPf - --transform='s,^t/x,out/../${bench.root.slice(1)}/escaped,' t/x`,
+    ]);
     await put(stopped, '/tmp', through);
     assert.equal(existsSync(join(bench.root, 'escaped')), false);
   });
@@ -91,9 +106,18 @@ describe('cp, export, diff, stats and top', () => {
     const exported = await names(await exportContainer(bench.context, running));
     assert.ok(exported.includes('bin/busybox') && exported.includes('data/d/f'));
     const changes = await changesOf(bench.context, running);
-    assert.deepEqual(changes.find(({ Path }) => Path === '/bin/yes'), { Path: '/bin/yes', Kind: 2 });
-    assert.deepEqual(changes.find(({ Path }) => Path === '/data/d/f'), { Path: '/data/d/f', Kind: 1 });
-    assert.deepEqual(changes.find(({ Path }) => Path === '/data'), { Path: '/data', Kind: 0 });
+    assert.deepEqual(
+      changes.find(({ Path }) => Path === '/bin/yes'),
+      { Path: '/bin/yes', Kind: 2 },
+    );
+    assert.deepEqual(
+      changes.find(({ Path }) => Path === '/data/d/f'),
+      { Path: '/data/d/f', Kind: 1 },
+    );
+    assert.deepEqual(
+      changes.find(({ Path }) => Path === '/data'),
+      { Path: '/data', Kind: 0 },
+    );
   });
 
   it('lists processes and counts what they use', async () => {
@@ -102,14 +126,25 @@ describe('cp, export, diff, stats and top', () => {
     assert.match(Processes[0]?.at(-1) ?? '', /sleep 1000/);
     await assert.rejects(topContainer(running, '-o user'), /Couldn't find PID field/);
     const { signal } = new AbortController();
-    for await (const stats of containerStats(bench.context, running, { stream: false, oneShot: true }, { signal })) {
-      const { memory_stats, cpu_stats } = stats as { memory_stats: { usage: number }; cpu_stats: { online_cpus: number } };
+    for await (const stats of containerStats(
+      bench.context,
+      running,
+      { stream: false, oneShot: true },
+      { signal },
+    )) {
+      const { memory_stats, cpu_stats } = stats as {
+        memory_stats: { usage: number };
+        cpu_stats: { online_cpus: number };
+      };
       assert.ok(memory_stats.usage > 0 && cpu_stats.online_cpus > 0);
     }
   });
 
   it('reads the log with times, the last lines, and follows to the end', async () => {
-    const container = await bench.start(['sh', '-c', 'echo one; sleep 0.2; echo two; sleep 0.2; echo three'], { config: { Tty: true } });
+    const container = await bench.start(
+      ['sh', '-c', 'echo one; sleep 0.2; echo two; sleep 0.2; echo three'],
+      { config: { Tty: true } },
+    );
     const both = { stdout: true, stderr: true };
     const read = async (options: object, format = { timestamps: false, details: false }) => {
       const entries = readLogs(bench.context, container, { ...both, follow: false, ...options }, {});
@@ -119,8 +154,14 @@ describe('cp, export, diff, stats and top', () => {
     };
     assert.equal(await read({ follow: true }), 'one\r\ntwo\r\nthree\r\n');
     assert.equal(await read({ tail: 1 }), 'three\r\n');
-    assert.match(await read({ tail: 1 }, { timestamps: true, details: false }), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z three\r\n$/);
-    assert.throws(() => readLogs(bench.context, container, { stdout: false, stderr: false, follow: false }, {}), /at least one stream/);
+    assert.match(
+      await read({ tail: 1 }, { timestamps: true, details: false }),
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z three\r\n$/,
+    );
+    assert.throws(
+      () => readLogs(bench.context, container, { stdout: false, stderr: false, follow: false }, {}),
+      /at least one stream/,
+    );
     assert.equal(parseLogTime('since', '12.5'), 12_500_000_000n);
     assert.throws(() => parseLogTime('since', 'yesterday'), /invalid value for "since"/);
   });

@@ -77,4 +77,6 @@ export function openPath(
 }
 
 export const noSuchFile = (container: Container, path: string, cause?: unknown) =>
-  new SlipwayError('NotFound', `Could not find the file ${path} in container ${container.definition.id}`, { cause });
+  new SlipwayError('NotFound', `Could not find the file ${path} in container ${container.definition.id}`, {
+    cause,
+  });

@@ -156,7 +156,10 @@ class Extractor implements TarSink, Disposable {
     if (isFolder && existing.isDirectory()) return;
     if (isFolder !== existing.isDirectory() && this.#options.noOverwriteDirNonDir) {
       const [there, comes] = isFolder ? ['non-directory', 'directory'] : ['directory', 'non-directory'];
-      throw new SlipwayError('InvalidArgument', `cannot overwrite ${there} "${path}" with ${comes} "${path}"`);
+      throw new SlipwayError(
+        'InvalidArgument',
+        `cannot overwrite ${there} "${path}" with ${comes} "${path}"`,
+      );
     }
     removeAt(folder, name, existing);
   }
@@ -168,7 +171,12 @@ class Extractor implements TarSink, Disposable {
         if (statAt(folder, name) === undefined) mkdirat(folder, name, 0o700);
         return undefined;
       case 'file':
-        return openat(folder, name, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+        return openat(
+          folder,
+          name,
+          constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+          0o600,
+        );
       case 'symlink':
         symlinkat(entry.linkName, folder, name);
         return undefined;
@@ -211,7 +219,8 @@ class Extractor implements TarSink, Disposable {
       else if (entry.type !== 'symlink') fchmodat(folder, name, mode);
     }
     for (const [key, value] of entry.xattrs) {
-      if (key === 'security.capability' || key.startsWith('user.')) lsetxattr(pathAt(folder, name), key, value);
+      if (key === 'security.capability' || key.startsWith('user.'))
+        lsetxattr(pathAt(folder, name), key, value);
     }
     utimensat(folder, name, entry.mtimeNs, entry.mtimeNs);
   }
@@ -228,7 +237,9 @@ class Extractor implements TarSink, Disposable {
           : isErrno(cause, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EXDEV')
             ? 'InvalidArgument'
             : 'Internal';
-      throw new SlipwayError(code, `cannot unpack "${entry.name.toString()}": ${errorMessage(cause)}`, { cause });
+      throw new SlipwayError(code, `cannot unpack "${entry.name.toString()}": ${errorMessage(cause)}`, {
+        cause,
+      });
     }
   }
 }
@@ -252,7 +263,10 @@ function chmodFolder(folder: number, name: Buffer, mode: number): void {
 
 /** Removes a file, or a folder with all that is in it, following no link. */
 function removeAt(folder: number, name: Buffer, stats: Stats): void {
-  if (!stats.isDirectory()) return unlinkat(folder, name);
+  if (!stats.isDirectory()) {
+    unlinkat(folder, name);
+    return;
+  }
   const opened = openat(folder, name, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     for (const inside of readdirSync(`/proc/self/fd/${opened}`, { encoding: 'buffer' })) {

@@ -23,7 +23,13 @@ export async function* packFolder(
   name: string,
   { rename, oneFileSystem, release }: PackOptions,
 ): AsyncGenerator<Uint8Array> {
-  const args = ['--create', '--format=posix', '--numeric-owner', '--xattrs', '--xattrs-include=security.capability'];
+  const args = [
+    '--create',
+    '--format=posix',
+    '--numeric-owner',
+    '--xattrs',
+    '--xattrs-include=security.capability',
+  ];
   // Leading slashes stay when a rename makes them.
   if (rename !== undefined) args.push('--absolute-names', `--transform=flags=rh;${rename}`);
   if (oneFileSystem) args.push('--one-file-system');

@@ -145,14 +145,19 @@ function execRoutes(context: ContainerContext): Route[] {
         return empty(200);
       },
     },
-    { method: 'GET', path: '/exec/:id/json', handler: (request) => json(200, inspectExec(execOf(request).exec)) },
+    {
+      method: 'GET',
+      path: '/exec/:id/json',
+      handler: (request) => json(200, inspectExec(execOf(request).exec)),
+    },
   ];
 }
 
 function fileRoutes(context: ContainerContext): Route[] {
   const pathOf = ({ query }: RouteRequest): string => {
     const path = queryText(query, 'path');
-    if (path === undefined) throw new SlipwayError('InvalidArgument', 'bad parameter: the path is empty, set "path"');
+    if (path === undefined)
+      throw new SlipwayError('InvalidArgument', 'bad parameter: the path is empty, set "path"');
     return path;
   };
   const statHeader = (stat: PathStat) => ({
@@ -189,7 +194,8 @@ function fileRoutes(context: ContainerContext): Route[] {
     {
       method: 'GET',
       path: '/containers/:id/export',
-      handler: async (request) => stream(200, TAR, await exportContainer(context, targetOf(context, request))),
+      handler: async (request) =>
+        stream(200, TAR, await exportContainer(context, targetOf(context, request))),
     },
     {
       method: 'GET',
@@ -212,7 +218,9 @@ function reportRoutes(context: ContainerContext): Route[] {
           stream: queryFlag(request.query, 'stream', true),
           oneShot: queryFlag(request.query, 'one-shot'),
         };
-        const stats = containerStats(context, targetOf(context, request), options, { signal: request.signal });
+        const stats = containerStats(context, targetOf(context, request), options, {
+          signal: request.signal,
+        });
         return stream(200, 'application/json', jsonLines(stats));
       },
     },
@@ -237,7 +245,10 @@ function sizeOf({ query }: RouteRequest): { readonly rows: number; readonly colu
 function sideOf(query: URLSearchParams, name: string): number {
   const value = queryInteger(query, name);
   if (value === undefined || value < 0 || value > 0xffff) {
-    throw new SlipwayError('InvalidArgument', `invalid resize ${name}: "${query.get(name) ?? ''}"; give 0 to 65535`);
+    throw new SlipwayError(
+      'InvalidArgument',
+      `invalid resize ${name}: "${query.get(name) ?? ''}"; give 0 to 65535`,
+    );
   }
   return value;
 }

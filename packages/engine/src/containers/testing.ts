@@ -107,7 +107,11 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
       imageId: 'sha256:0' as ImageId,
       chainId: 'base' as ChainId,
       config: { ...config } as ContainerConfig,
-      hostConfig: { NetworkMode: 'host', LogConfig: { Type: 'json-file', Config: {} }, ...host } as HostConfig,
+      hostConfig: {
+        NetworkMode: 'host',
+        LogConfig: { Type: 'json-file', Config: {} },
+        ...host,
+      } as HostConfig,
       mounts: mounts ?? [],
       networks: new Map(),
       args,
@@ -143,7 +147,10 @@ export class TestConnection implements HijackedConnection {
   readonly signal: AbortSignal;
   readonly #chunks: Uint8Array[] = [];
 
-  constructor(input: AsyncIterable<Uint8Array> | readonly string[] = [], signal = new AbortController().signal) {
+  constructor(
+    input: AsyncIterable<Uint8Array> | readonly string[] = [],
+    signal = new AbortController().signal,
+  ) {
     this.signal = signal;
     this.input =
       Symbol.asyncIterator in input

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
-import { close } from 'node:fs';
+import { close, constants } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errorMessage, type HostPath, isErrno, SlipwayError } from '@slipway/base';
 import { openInRoot } from '@slipway/store';
-import { constants } from 'node:fs';
 
 const run = promisify(execFile);
 const O_PATH = 0o10000000;

@@ -2,8 +2,8 @@ export { volumeRoutes } from './routes.ts';
 export {
   type CreateVolumeOptions,
   openVolumes,
-  VolumeService,
   type VolumeMount,
+  VolumeService,
   type VolumeServiceOptions,
   type VolumeUse,
 } from './service.ts';

@@ -12,7 +12,7 @@ export function requireVolumeOptions(name: string, options: Readonly<Record<stri
     throw new SlipwayError('InvalidArgument', `create ${name}: ${why}`);
   };
   for (const key of Object.keys(options)) if (!KNOWN.has(key)) refuse(`invalid option: "${key}"`);
-  if (options['size'] !== undefined) refuse('quota size requested but no quota support');
+  if (options.size !== undefined) refuse('quota size requested but no quota support');
   if (Object.keys(options).length === 0) return;
   for (const key of ['device', 'type']) {
     if (!options[key]) refuse(`missing required option: "${key}"`);

@@ -4,9 +4,9 @@ import {
   json,
   queryFilters,
   queryFlag,
-  readJson,
   type Route,
   type RouteRequest,
+  readJson,
   requireKnownFilters,
 } from '@slipway/http';
 import type { VolumeService } from './service.ts';
@@ -17,7 +17,7 @@ const PRUNE_FILTERS: ReadonlySet<string> = new Set(['all', 'label', 'label!']);
 
 /** Docker's volume endpoints. @see Docker Engine API v1.51, Volume */
 export function volumeRoutes(service: VolumeService): Route[] {
-  const nameOf = (request: RouteRequest) => request.params['name'] ?? '';
+  const nameOf = (request: RouteRequest) => request.params.name ?? '';
   return [
     {
       method: 'GET',
@@ -55,7 +55,10 @@ export function volumeRoutes(service: VolumeService): Route[] {
         requireKnownFilters(filters, PRUNE_FILTERS);
         // Clients from before the filter mean all.
         const all = filters.get('all')?.some((value) => parseFlag('all', value)) ?? isBefore(version, 42);
-        const { removed, reclaimedBytes } = await service.prune({ all, matches: volumeFilter(service, filters) });
+        const { removed, reclaimedBytes } = await service.prune({
+          all,
+          matches: volumeFilter(service, filters),
+        });
         const body: VolumePruneBody = { VolumesDeleted: removed, SpaceReclaimed: reclaimedBytes };
         return json(200, body);
       },

@@ -220,7 +220,8 @@ export class VolumeService {
         await this.remove(volume.name, { force: false });
       } catch (error) {
         // It was taken into use, or removed, meanwhile.
-        if (error instanceof SlipwayError && (error.code === 'Conflict' || error.code === 'NotFound')) continue;
+        if (error instanceof SlipwayError && (error.code === 'Conflict' || error.code === 'NotFound'))
+          continue;
         throw error;
       }
       removed.push(volume.name);

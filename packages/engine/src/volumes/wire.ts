@@ -1,5 +1,4 @@
-import type { VolumeBody } from '@slipway/api/docker';
-import type { Filters } from '@slipway/api/docker';
+import type { Filters, VolumeBody } from '@slipway/api/docker';
 import { formatTimeNs, SlipwayError } from '@slipway/base';
 import type { VolumeService } from './service.ts';
 import type { Volume } from './volume.ts';
@@ -59,4 +58,5 @@ function labelFits(labels: Readonly<Record<string, string>>, wanted: string): bo
   return Object.hasOwn(labels, key) && labels[key] === wanted.slice(equals + 1);
 }
 
-const orNull = (record: Readonly<Record<string, string>>) => (Object.keys(record).length === 0 ? null : record);
+const orNull = (record: Readonly<Record<string, string>>) =>
+  Object.keys(record).length === 0 ? null : record;
