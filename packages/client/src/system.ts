@@ -1,0 +1,39 @@
+import type { VersionReply } from '@slipway/api/docker';
+import type { Connection } from './connection.ts';
+import { filtersParameter } from './containers.ts';
+import type { DiskUsage, Event, Filters, InfoReply } from './types.ts';
+
+/** What concerns the daemon as a whole. */
+export class System {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  version(): Promise<VersionReply> {
+    return this.#connection.json('GET', '/version');
+  }
+
+  info(): Promise<InfoReply> {
+    return this.#connection.json('GET', '/info');
+  }
+
+  diskUsage(): Promise<DiskUsage> {
+    return this.#connection.json('GET', '/system/df');
+  }
+
+  /** `since` and `until` in seconds since the epoch, with a fraction. Ends at `until`, or never. */
+  events(options: {
+    since?: string;
+    until?: string;
+    filters?: Filters;
+    signal?: AbortSignal | undefined;
+  }): Promise<AsyncGenerator<Event>> {
+    const { signal, filters, ...query } = options;
+    return this.#connection.lines('GET', '/events', {
+      query: { ...query, filters: filtersParameter(filters) },
+      signal,
+    });
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * What the client reads of the daemon's answers: the fields that the command shows, no more.
+ * @see Docker Engine API v1.51
+ */
+export type Labels = Readonly<Record<string, string>>;
+export type Filters = Readonly<Record<string, readonly string[]>>;
+
+export interface PortSummary {
+  readonly IP?: string;
+  readonly PrivatePort: number;
+  readonly PublicPort?: number;
+  readonly Type: string;
+}
+
+export interface MountPoint {
+  readonly Type: string;
+  readonly Name?: string;
+  readonly Source: string;
+  readonly Destination: string;
+  readonly Driver?: string;
+}
+
+export interface ContainerSummary {
+  readonly Id: string;
+  readonly Names: readonly string[];
+  readonly Image: string;
+  readonly ImageID: string;
+  readonly Command: string;
+  /** Seconds since the epoch. */
+  readonly Created: number;
+  readonly Ports: readonly PortSummary[] | null;
+  readonly Labels: Labels | null;
+  readonly State: string;
+  readonly Status: string;
+  readonly SizeRw?: number;
+  readonly SizeRootFs?: number;
+  readonly Mounts: readonly MountPoint[] | null;
+  readonly NetworkSettings?: { readonly Networks: Readonly<Record<string, unknown>> | null };
+}
+
+export interface ContainerInspect {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Created: string;
+  readonly Image: string;
+  readonly State: {
+    readonly Status: string;
+    readonly Running: boolean;
+    readonly Paused: boolean;
+    readonly Restarting: boolean;
+    readonly ExitCode: number;
+    readonly Error: string;
+  };
+  readonly Config: {
+    readonly Tty: boolean;
+    readonly OpenStdin: boolean;
+    readonly AttachStdin: boolean;
+    readonly Image: string;
+  };
+  readonly HostConfig: { readonly AutoRemove: boolean; readonly LogConfig?: { readonly Type: string } };
+  readonly NetworkSettings: {
+    readonly Ports: Readonly<
+      Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>
+    > | null;
+  };
+}
+
+export interface CreateReply {
+  readonly Id: string;
+  readonly Warnings: readonly string[] | null;
+}
+
+export interface WaitReply {
+  readonly StatusCode: number;
+  readonly Error?: { readonly Message: string } | null;
+}
+
+export interface TopReply {
+  readonly Titles: readonly string[];
+  readonly Processes: readonly (readonly string[])[] | null;
+}
+
+export interface Change {
+  /** 0 modified, 1 added, 2 deleted. */
+  readonly Kind: number;
+  readonly Path: string;
+}
+
+export interface CpuStats {
+  readonly cpu_usage?: { readonly total_usage?: number; readonly percpu_usage?: readonly number[] | null };
+  readonly system_cpu_usage?: number;
+  readonly online_cpus?: number;
+}
+
+export interface StatsReply {
+  readonly id?: string;
+  readonly name?: string;
+  readonly read: string;
+  readonly cpu_stats: CpuStats;
+  readonly precpu_stats: CpuStats;
+  readonly memory_stats: {
+    readonly usage?: number;
+    readonly limit?: number;
+    readonly stats?: Readonly<Record<string, number>>;
+  };
+  readonly pids_stats?: { readonly current?: number };
+  readonly networks?: Readonly<Record<string, { readonly rx_bytes: number; readonly tx_bytes: number }>>;
+  readonly blkio_stats?: {
+    readonly io_service_bytes_recursive?: readonly { readonly op: string; readonly value: number }[] | null;
+  };
+}
+
+export interface PathStat {
+  readonly name: string;
+  readonly size: number;
+  /** Go's os.FileMode bits. */
+  readonly mode: number;
+  readonly mtime: string;
+  readonly linkTarget: string;
+}
+
+export interface PruneReply {
+  readonly ContainersDeleted?: readonly string[] | null;
+  readonly VolumesDeleted?: readonly string[] | null;
+  readonly NetworksDeleted?: readonly string[] | null;
+  readonly ImagesDeleted?: readonly ImageDeleted[] | null;
+  readonly SpaceReclaimed?: number;
+}
+
+export interface ImageSummary {
+  readonly Id: string;
+  readonly RepoTags: readonly string[] | null;
+  readonly RepoDigests: readonly string[] | null;
+  /** Seconds since the epoch. */
+  readonly Created: number;
+  readonly Size: number;
+  readonly SharedSize: number;
+  readonly Containers: number;
+  readonly Labels: Labels | null;
+}
+
+export interface ImageHistoryItem {
+  readonly Id: string;
+  readonly Created: number;
+  readonly CreatedBy: string;
+  readonly Size: number;
+  readonly Comment: string;
+  readonly Tags: readonly string[] | null;
+}
+
+export interface ImageDeleted {
+  readonly Deleted?: string;
+  readonly Untagged?: string;
+}
+
+export interface Volume {
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Mountpoint: string;
+  readonly Scope: string;
+  readonly Labels: Labels | null;
+  readonly UsageData?: { readonly Size: number; readonly RefCount: number } | null;
+}
+
+export interface VolumeList {
+  readonly Volumes: readonly Volume[] | null;
+  readonly Warnings: readonly string[] | null;
+}
+
+export interface Network {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Scope: string;
+  readonly Internal: boolean;
+  readonly EnableIPv6: boolean;
+  readonly Created: string;
+  readonly Labels: Labels | null;
+}
+
+export interface ExecInspect {
+  readonly Running: boolean;
+  readonly ExitCode: number | null;
+}
+
+export interface DiskUsage {
+  readonly LayersSize?: number;
+  readonly Images: readonly ImageSummary[] | null;
+  readonly Containers: readonly ContainerSummary[] | null;
+  readonly Volumes: readonly Volume[] | null;
+  readonly BuildCache?:
+    | readonly {
+        readonly ID: string;
+        readonly Type: string;
+        readonly Size: number;
+        readonly InUse: boolean;
+        readonly Shared: boolean;
+      }[]
+    | null;
+}
+
+/** An event as JSON.parse reads it: `timeNano` has lost its last digits. */
+export interface Event {
+  readonly Type: string;
+  readonly Action: string;
+  readonly Actor: { readonly ID: string; readonly Attributes: Labels | null };
+  readonly scope?: string;
+  readonly time: number;
+  readonly timeNano: number;
+}
+
+/** The daemon's `GET /info`, which grows with every version: only what is shown by name. */
+export interface InfoReply {
+  readonly [field: string]: unknown;
+}
