@@ -1,6 +1,15 @@
 /** What the tests of this slice share: real containers on a busybox root file system, on the host's network. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerConfig, HostConfig } from '@slipway/api/docker';
 import {
@@ -137,6 +146,10 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
       await runtime[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
       rmSync(root, { recursive: true, force: true });
+      for (const controller of ['', ...readdirSync('/sys/fs/cgroup')]) {
+        const parent = join('/sys/fs/cgroup', controller, context.config.cgroupParent);
+        if (existsSync(parent)) rmdirSync(parent);
+      }
     },
   };
 }
