@@ -16,7 +16,17 @@ export { openStore, type Store, type StoreOptions } from './store.ts';
 export * as syscalls from './syscalls.ts';
 export { openInRoot } from './syscalls.ts';
 export type { SparseSegment, TarEntry, TarEntryType } from './tar/entry.ts';
+export { type PackOptions, packDirectory } from './tar/pack-directory.ts';
 export { TarParser, type TarSink } from './tar/parser.ts';
+export { readTar, type TarItem } from './tar/reader.ts';
+export {
+  formatTarHeader,
+  type NewTarEntry,
+  TAR_END,
+  tarPadding,
+  type WritableItem,
+  writeTar,
+} from './tar/writer.ts';
 export { decompress, sniffCompression } from './unpack/decompress.ts';
 export { LayerWriter, type LayerWriterOptions } from './unpack/layer-writer.ts';
 export type { UnpackProgress, UnpackRequest } from './unpack/unpack-image.ts';

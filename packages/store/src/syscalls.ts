@@ -27,6 +27,12 @@ const calls = {
   ),
   lgetxattr: libc.func('long lgetxattr(const void *path, const void *name, void *value, size_t size)'),
   llistxattr: libc.func('long llistxattr(const void *path, void *list, size_t size)'),
+  getxattr: libc.func('long getxattr(const void *path, const void *name, void *value, size_t size)'),
+  listxattr: libc.func('long listxattr(const void *path, void *list, size_t size)'),
+  setxattr: libc.func(
+    'int setxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
+  ),
+  readlinkat: libc.func('long readlinkat(int dirfd, const void *path, void *target, size_t size)'),
   lremovexattr: libc.func('int lremovexattr(const void *path, const void *name)'),
   umount2: libc.func('int umount2(const void *path, int flags)'),
   syncfs: libc.func('int syncfs(int fd)'),
@@ -137,21 +143,29 @@ function writeTimespec(buffer: Buffer, offset: number, ns: bigint): void {
   buffer.writeBigInt64LE(rest, offset + 8);
 }
 
-export const lsetxattr = (path: Name, name: Name, value: Buffer): void =>
-  void check(calls.lsetxattr(cString(path), cString(name), value, value.length, 0), 'lsetxattr', name);
+/** Sets an attribute; `follow` follows a link at `path`, as one of `/proc/self/fd` is. */
+export function lsetxattr(path: Name, name: Name, value: Buffer, links: 'keep' | 'follow' = 'keep'): void {
+  const call = links === 'follow' ? calls.setxattr : calls.lsetxattr;
+  check(call(cString(path), cString(name), value, value.length, 0), 'setxattr', name);
+}
 
 /** The attribute's value; undefined when there is none, or the file system has no attributes. */
-export function lgetxattr(path: Name, name: Name): Buffer | undefined {
-  return readSized(
-    (buffer) => calls.lgetxattr(cString(path), cString(name), buffer, buffer.length),
-    'lgetxattr',
-  );
+export function lgetxattr(path: Name, name: Name, links: 'keep' | 'follow' = 'keep'): Buffer | undefined {
+  const call = links === 'follow' ? calls.getxattr : calls.lgetxattr;
+  return readSized((buffer) => call(cString(path), cString(name), buffer, buffer.length), 'getxattr');
 }
 
 /** The names of a file's attributes. */
-export function llistxattr(path: Name): string[] {
-  const list = readSized((buffer) => calls.llistxattr(cString(path), buffer, buffer.length), 'llistxattr');
-  return list === undefined ? [] : list.toString('latin1').split('\0').slice(0, -1);
+export function llistxattr(path: Name, links: 'keep' | 'follow' = 'keep'): string[] {
+  const call = links === 'follow' ? calls.listxattr : calls.llistxattr;
+  const list = readSized((buffer) => call(cString(path), buffer, buffer.length), 'listxattr');
+  return list === undefined ? [] : list.toString().split('\0').slice(0, -1);
+}
+
+/** Where the link leads that `fd` (O_PATH and O_NOFOLLOW) is open on. */
+export function readlinkFd(fd: number): Buffer {
+  const target = Buffer.alloc(4096);
+  return target.subarray(0, check(calls.readlinkat(fd, NUL, target, target.length), 'readlinkat'));
 }
 
 export const lremovexattr = (path: Name, name: Name): void =>

@@ -278,7 +278,7 @@ export class LayerWriter implements TarSink, Disposable {
       // The overlay's own attributes say where the kernel looks for a file: an image has no business with them.
       if (name.startsWith('trusted.overlay.') || name.includes('\0')) continue;
       try {
-        lsetxattr(path, name, value);
+        lsetxattr(path, name, value, typeof path === 'string' ? 'follow' : 'keep');
       } catch (error) {
         const isUnsupported = isErrno(error, 'ENOTSUP', 'EOPNOTSUPP');
         const isUserOnNode = isErrno(error, 'EPERM') && name.startsWith('user.') && !canHaveUserXattrs;
