@@ -1,7 +1,7 @@
 declare const brand: unique symbol;
 
 /** A string that was checked once and must not be confused with another kind of string. */
-export type Brand<Name extends string> = string & { readonly [brand]: Name };
+export type Brand<Name extends string> = string & { readonly [brand]: { readonly [K in Name]: true } };
 
 /** A container's 64 hex digits. */
 export type ContainerId = Brand<'ContainerId'>;

@@ -1,0 +1,246 @@
+import { posix } from 'node:path';
+import { SlipwayError } from '@slipway/base';
+import type { Descriptor, Digest } from '@slipway/oci';
+import {
+  type ContentStore,
+  type Ingest,
+  type Lease,
+  sniffCompression,
+  type TarEntry,
+  TarParser,
+} from '@slipway/store';
+import { type ArchiveFiles, claimedDigest, normalizeEntryName } from './archive-layout.ts';
+import { decompressArchive } from './decompress.ts';
+
+/** Files up to this size are documents, kept in memory until the archive is read; larger ones become blobs at once. */
+const DOCUMENT_MAX_BYTES = 1024 * 1024;
+/** All documents together; beyond, they become blobs as well. */
+const DOCUMENTS_MAX_BYTES = 64 * 1024 * 1024;
+const ENTRIES_MAX = 1_000_000;
+const LINKS_MAX = 16;
+/** An index or manifest that had to become a blob may be this large. */
+const SPILLED_MAX_BYTES = 4 * 1024 * 1024;
+
+type StoredFile = { readonly bytes: Buffer } | { readonly digest: Digest; readonly sizeBytes: number };
+
+export interface ArchiveReaderOptions {
+  readonly content: ContentStore;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+  /** Told of each file that becomes a blob; what it returns is told how far it is. */
+  readonly onBlob?: (name: string, sizeBytes: number) => (currentBytes: number) => void;
+}
+
+/** An image archive that was read once, as it came: large files are blobs of the store now. */
+export class ArchiveContents implements ArchiveFiles {
+  readonly #content: ContentStore;
+  readonly #lease: Lease;
+  readonly #files = new Map<string, StoredFile>();
+  readonly #links = new Map<string, string>();
+
+  constructor(content: ContentStore, lease: Lease) {
+    this.#content = content;
+    this.#lease = lease;
+  }
+
+  put(name: string, file: StoredFile): void {
+    this.#links.delete(name);
+    this.#files.set(name, file);
+  }
+
+  link(name: string, target: string): void {
+    this.#files.delete(name);
+    this.#links.set(name, target);
+  }
+
+  has(name: string): boolean {
+    return this.#find(name) !== undefined;
+  }
+
+  async read(name: string): Promise<Uint8Array> {
+    const file = this.#get(name);
+    if ('bytes' in file) return file.bytes;
+    if (file.sizeBytes > SPILLED_MAX_BYTES) {
+      throw new SlipwayError(
+        'InvalidArgument',
+        `${name} of the archive is too large: ${file.sizeBytes} bytes`,
+      );
+    }
+    return await this.#content.read(file.digest, SPILLED_MAX_BYTES);
+  }
+
+  /** The file as a blob of the store, and whether it is compressed. @throws InvalidArgument when it is not there */
+  async blob(name: string): Promise<{ digest: Digest; size: number; compression: 'none' | 'gzip' | 'zstd' }> {
+    const file = this.#get(name);
+    if ('bytes' in file) {
+      const { digest, sizeBytes } = await this.#content.write(file.bytes);
+      this.#lease.add({ blobs: [digest] });
+      return { digest, size: sizeBytes, compression: sniffCompression(file.bytes) };
+    }
+    let compression: 'none' | 'gzip' | 'zstd' = 'none';
+    for await (const head of this.#content.open(file.digest, { length: 8 }))
+      compression = sniffCompression(head);
+    return { digest: file.digest, size: file.sizeBytes, compression };
+  }
+
+  #get(name: string): StoredFile {
+    const file = this.#find(name);
+    if (file === undefined) {
+      throw new SlipwayError(
+        'InvalidArgument',
+        `the archive names ${name}, but has no such file: it is incomplete`,
+      );
+    }
+    return file;
+  }
+
+  /** Archives of old dockers link layers that images share. */
+  #find(name: string): StoredFile | undefined {
+    let at = name;
+    for (let followed = 0; followed < LINKS_MAX; followed++) {
+      const target = this.#links.get(at);
+      if (target === undefined) return this.#files.get(at);
+      at = target;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Reads an image archive as it arrives. A file whose name claims a digest is verified while it is written.
+ * @throws DataLoss for a truncated archive or a wrong digest; InvalidArgument for what is not a tar
+ */
+export async function readArchive(
+  source: AsyncIterable<Uint8Array>,
+  { content, lease, signal, onBlob }: ArchiveReaderOptions,
+): Promise<ArchiveContents> {
+  const contents = new ArchiveContents(content, lease);
+  let documentsBytes = 0;
+  let entries = 0;
+  await using current = new CurrentFile();
+  for await (const step of tarSteps(decompressArchive(source))) {
+    signal.throwIfAborted();
+    switch (step.kind) {
+      case 'entry': {
+        if (++entries > ENTRIES_MAX) {
+          throw new SlipwayError(
+            'InvalidArgument',
+            `the archive has more than ${ENTRIES_MAX} files: it is no image archive`,
+          );
+        }
+        const { entry } = step;
+        const name = normalizeEntryName(entry.name.toString());
+        if (entry.type === 'symlink') {
+          contents.link(name, normalizeEntryName(posix.join(posix.dirname(name), entry.linkName.toString())));
+        } else if (entry.type === 'hardlink') {
+          contents.link(name, normalizeEntryName(entry.linkName.toString()));
+        } else if (entry.type === 'file') {
+          if (entry.sparse !== undefined) {
+            throw new SlipwayError(
+              'InvalidArgument',
+              `${name} of the archive is a sparse file, which no image archive has`,
+            );
+          }
+          const isDocument =
+            entry.sizeBytes <= DOCUMENT_MAX_BYTES && documentsBytes + entry.sizeBytes <= DOCUMENTS_MAX_BYTES;
+          if (isDocument) {
+            documentsBytes += entry.sizeBytes;
+            current.beginDocument(name);
+          } else {
+            const ingest = await content.ingest({ digest: claimedDigest(name), sizeBytes: entry.sizeBytes });
+            current.beginBlob(name, ingest, onBlob?.(name, entry.sizeBytes));
+          }
+        }
+        break;
+      }
+      case 'data':
+        await current.write(step.bytes);
+        break;
+      case 'end':
+        await current.end(contents, lease);
+    }
+  }
+  return contents;
+}
+
+/** The file of the archive that is being read, if it is one that matters. */
+class CurrentFile implements AsyncDisposable {
+  #name: string | undefined;
+  #chunks: Buffer[] = [];
+  #ingest: Ingest | undefined;
+  #onProgress: ((currentBytes: number) => void) | undefined;
+
+  beginDocument(name: string): void {
+    this.#name = name;
+  }
+
+  beginBlob(name: string, ingest: Ingest, onProgress: ((currentBytes: number) => void) | undefined): void {
+    this.#name = name;
+    this.#ingest = ingest;
+    this.#onProgress = onProgress;
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    if (this.#ingest !== undefined) {
+      await this.#ingest.write(bytes);
+      this.#onProgress?.(this.#ingest.writtenBytes);
+    } else if (this.#name !== undefined) this.#chunks.push(Buffer.from(bytes));
+  }
+
+  async end(contents: ArchiveContents, lease: Lease): Promise<void> {
+    const name = this.#name;
+    if (name === undefined) return;
+    if (this.#ingest === undefined) contents.put(name, { bytes: Buffer.concat(this.#chunks) });
+    else {
+      const { digest, sizeBytes } = await this.#ingest.commit();
+      lease.add({ blobs: [digest] });
+      contents.put(name, { digest, sizeBytes });
+    }
+    await this[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ingest?.[Symbol.asyncDispose]();
+    this.#name = undefined;
+    this.#chunks = [];
+    this.#ingest = undefined;
+    this.#onProgress = undefined;
+  }
+}
+
+type TarStep =
+  | { readonly kind: 'entry'; readonly entry: TarEntry }
+  | { readonly kind: 'data'; readonly bytes: Buffer }
+  | { readonly kind: 'end' };
+
+/** What the parser finds, for a reader that must wait for the disk. `bytes` are valid until the next step is asked for. */
+async function* tarSteps(source: AsyncIterable<Buffer>): AsyncGenerator<TarStep> {
+  let steps: TarStep[] = [];
+  const parser = new TarParser({
+    entry: (entry) => steps.push({ kind: 'entry', entry }),
+    data: (bytes) => steps.push({ kind: 'data', bytes }),
+    endEntry: () => steps.push({ kind: 'end' }),
+  });
+  for await (const chunk of source) {
+    parser.push(chunk);
+    const found = steps;
+    steps = [];
+    yield* found;
+  }
+  parser.end();
+}
+
+/** The media type of a layer that came without one. */
+export const layerDescriptor = ({
+  digest,
+  size,
+  compression,
+}: {
+  digest: Digest;
+  size: number;
+  compression: 'none' | 'gzip' | 'zstd';
+}): Descriptor => ({
+  mediaType: `application/vnd.oci.image.layer.v1.tar${compression === 'none' ? '' : `+${compression}`}`,
+  digest,
+  size,
+});

@@ -1,0 +1,100 @@
+import { formatTimeNs } from '@slipway/base';
+import {
+  type DiffId,
+  formatFamiliar,
+  hostPlatform,
+  type ImageRunConfig,
+  parsePlatform,
+  type Reference,
+} from '@slipway/oci';
+import { layerDescriptor } from './archive-reader.ts';
+import { applyChanges } from './changes.ts';
+import { type ImageContext, publish } from './context.ts';
+import { decompressArchive } from './decompress.ts';
+import type { Image } from './image.ts';
+import { registerImage } from './register.ts';
+
+export interface ImportOptions {
+  readonly reference: Reference | undefined;
+  /** Empty: `Imported from -`. */
+  readonly message: string;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  /** `os/architecture`; empty: this machine's. */
+  readonly platform: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * An image of one layer from a file system's tar, which may be gzip'd or zstd'd.
+ * @throws InvalidArgument for a bad change, platform or archive; DataLoss for a truncated one
+ */
+export async function importImage(
+  context: ImageContext,
+  archive: AsyncIterable<Uint8Array>,
+  { reference, message, changes, platform, signal }: ImportOptions,
+): Promise<Image> {
+  const config = applyChanges(changes);
+  const image = await imageFromTar(context, archive, {
+    config,
+    platform: platform === '' ? hostPlatform() : parsePlatform(platform),
+    createdAt: formatTimeNs(context.clock.nowNs()),
+    history: { comment: message || 'Imported from -' },
+    references: reference === undefined ? [] : [reference],
+    signal,
+  });
+  publish(context, 'import', image.id, reference === undefined ? image.id : formatFamiliar(reference));
+  return image;
+}
+
+export interface TarImageOptions {
+  readonly config: ImageRunConfig;
+  readonly platform: {
+    readonly os: string;
+    readonly architecture: string;
+    readonly variant?: string | undefined;
+  };
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly history: { readonly comment?: string; readonly created_by?: string };
+  readonly references: readonly Reference[];
+  readonly signal: AbortSignal;
+}
+
+/** Stores the tar as the image's only layer, and records the image. A failure leaves nothing. */
+export async function imageFromTar(
+  context: ImageContext,
+  archive: AsyncIterable<Uint8Array>,
+  { config, platform, createdAt, history, references, signal }: TarImageOptions,
+): Promise<Image> {
+  const { content, leases } = context.store;
+  const lease = leases.acquire();
+  let done = false;
+  try {
+    await using ingest = await content.ingest();
+    for await (const chunk of decompressArchive(archive)) {
+      signal.throwIfAborted();
+      await ingest.write(chunk);
+    }
+    const { digest, sizeBytes } = await ingest.commit();
+    lease.add({ blobs: [digest] });
+    const configBytes = Buffer.from(
+      JSON.stringify({
+        architecture: platform.architecture,
+        ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+        os: platform.os,
+        created: createdAt,
+        config,
+        rootfs: { type: 'layers', diff_ids: [digest as DiffId] },
+        history: [{ created: createdAt, ...history }],
+      }),
+    );
+    const layers = [layerDescriptor({ digest, size: sizeBytes, compression: 'none' })];
+    const image = await registerImage(context, { configBytes, layers, references }, { lease, signal });
+    done = true;
+    return image;
+  } finally {
+    await lease[Symbol.asyncDispose]();
+    if (!done) await context.collectGarbage();
+  }
+}

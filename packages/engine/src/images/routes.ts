@@ -1,0 +1,154 @@
+import { type ImagePruneReply, type ProgressMessage, progressLines } from '@slipway/api/docker';
+import { SlipwayError } from '@slipway/base';
+import {
+  empty,
+  json,
+  queryFilters,
+  queryFlag,
+  queryList,
+  queryText,
+  type Reply,
+  type Route,
+  type RouteRequest,
+  requireKnownFilters,
+  stream,
+} from '@slipway/http';
+import { formatFamiliar, parseReference, withDefaultTag } from '@slipway/oci';
+import { LIST_FILTERS, PRUNE_FILTERS } from './filters.ts';
+import type { ImageService } from './service.ts';
+import { targetReference } from './tag.ts';
+import { toHistoryItem, toInspect, toSummary } from './wire.ts';
+
+type ImageHandler = (images: ImageService, request: RouteRequest) => Promise<Reply> | Reply;
+
+/** The Docker Engine API's image endpoints, and Slipway's bootstrap. Image names have slashes, so they are wildcards. */
+export function imageRoutes(images: ImageService): Route[] {
+  const route = (method: Route['method'], path: string, handler: ImageHandler): Route => ({
+    method,
+    path,
+    handler: (request) => handler(images, request),
+  });
+  return [
+    route('GET', '/images/json', list),
+    route('POST', '/images/load', load),
+    route('POST', '/images/create', create),
+    route('POST', '/images/prune', prune),
+    route('GET', '/images/get', saveSeveral),
+    route('GET', '/images/*/get', saveOne),
+    route('GET', '/images/*/json', inspect),
+    route('GET', '/images/*/history', history),
+    route('POST', '/images/*/tag', tag),
+    route('DELETE', '/images/*', remove),
+    route('POST', '/slipway/images/bootstrap', bootstrap),
+  ];
+}
+
+const nameOf = (request: RouteRequest): string => request.params['*'] ?? '';
+
+const progress = (messages: AsyncIterable<ProgressMessage>): Reply =>
+  stream(200, 'application/json', progressLines(messages));
+
+async function list(images: ImageService, { query, version }: RouteRequest): Promise<Reply> {
+  const filters = new Map(queryFilters(query));
+  requireKnownFilters(filters, LIST_FILTERS);
+  // Before API 1.25 the pattern was a parameter of its own.
+  const pattern = queryText(query, 'filter');
+  if (pattern !== undefined && version === '1.24') filters.set('reference', [pattern]);
+  const listed = await images.list({ filters, sharedSize: queryFlag(query, 'shared-size') });
+  return json(
+    200,
+    listed.map((image) => toSummary(image, version)),
+  );
+}
+
+async function inspect(images: ImageService, request: RouteRequest): Promise<Reply> {
+  return json(200, toInspect(await images.inspect(nameOf(request)), request.version));
+}
+
+async function history(images: ImageService, request: RouteRequest): Promise<Reply> {
+  return json(200, (await images.history(nameOf(request))).map(toHistoryItem));
+}
+
+function load(images: ImageService, { query, body, signal }: RouteRequest): Reply {
+  return progress(images.load(body, { quiet: queryFlag(query, 'quiet'), signal }));
+}
+
+function saveSeveral(images: ImageService, { query }: RouteRequest): Reply {
+  return stream(200, 'application/x-tar', images.save(queryList(query, 'names')));
+}
+
+function saveOne(images: ImageService, request: RouteRequest): Reply {
+  return stream(200, 'application/x-tar', images.save([nameOf(request)]));
+}
+
+function tag(images: ImageService, request: RouteRequest): Reply {
+  images.tag(nameOf(request), request.query.get('repo') ?? '', request.query.get('tag') ?? '');
+  return empty(201);
+}
+
+async function remove(images: ImageService, request: RouteRequest): Promise<Reply> {
+  return json(200, await images.remove(nameOf(request), { force: queryFlag(request.query, 'force') }));
+}
+
+async function prune(images: ImageService, { query }: RouteRequest): Promise<Reply> {
+  const filters = queryFilters(query);
+  requireKnownFilters(filters, PRUNE_FILTERS);
+  const { removed, freedBytes } = await images.prune(filters);
+  return json(200, {
+    ImagesDeleted: removed.length === 0 ? null : removed,
+    SpaceReclaimed: freedBytes,
+  } satisfies ImagePruneReply);
+}
+
+function bootstrap(images: ImageService, { query, signal }: RouteRequest): Reply {
+  const image = queryText(query, 'image');
+  if (image === undefined)
+    throw new SlipwayError('InvalidArgument', 'no image named: set image=busybox or image=debian:SUITE');
+  return progress(images.bootstrap({ image, name: queryText(query, 'tag') ?? '', signal }));
+}
+
+/** `docker import` and `docker pull` share an endpoint. */
+function create(images: ImageService, request: RouteRequest): Reply {
+  const { query } = request;
+  const source = queryText(query, 'fromSrc');
+  if (source !== undefined) return importArchive(images, request, source);
+  const name = queryText(query, 'fromImage');
+  if (name === undefined)
+    throw new SlipwayError('InvalidArgument', 'set fromImage to pull, or fromSrc to import');
+  return pull(name, queryText(query, 'tag'));
+}
+
+function importArchive(images: ImageService, { query, body, signal }: RouteRequest, source: string): Reply {
+  if (source !== '-') {
+    throw new SlipwayError(
+      'InvalidArgument',
+      `cannot import from "${source}": download it and import the file, or -`,
+    );
+  }
+  const repository = queryText(query, 'repo');
+  const reference =
+    repository === undefined ? undefined : targetReference(repository, query.get('tag') ?? '');
+  async function* messages(): AsyncGenerator<ProgressMessage> {
+    const image = await images.import(body, {
+      reference,
+      message: query.get('message') ?? '',
+      changes: queryList(query, 'changes'),
+      platform: query.get('platform') ?? '',
+      signal,
+    });
+    yield { status: image.id };
+  }
+  return progress(messages());
+}
+
+/** Registries come with an issue of their own; until then the answer says what to do. */
+function pull(name: string, tag: string | undefined): never {
+  const separator = tag?.includes(':') === true ? '@' : ':';
+  const reference = formatFamiliar(
+    withDefaultTag(parseReference(tag === undefined ? name : `${name}${separator}${tag}`)),
+  );
+  throw new SlipwayError(
+    'NotImplemented',
+    `cannot pull ${reference}: registries are not supported yet; use "slipway image bootstrap busybox" or "debian:SUITE", or "slipway load"`,
+  );
+}

@@ -1,0 +1,120 @@
+import type { Filters, ProgressMessage } from '@slipway/api/docker';
+import type { Clock, HostPath, Logger } from '@slipway/base';
+import type { ImageId } from '@slipway/oci';
+import type { Store } from '@slipway/store';
+import type { EventBus } from '../events/index.ts';
+import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
+import { ImageCatalog } from './catalog.ts';
+import type { ImageContext, ImageUser } from './context.ts';
+import { type HistoryStep, imageHistory } from './history.ts';
+import type { Image, ImageRoots } from './image.ts';
+import { type ImportOptions, importImage } from './import.ts';
+import { type InspectedImage, inspectImage } from './inspect.ts';
+import { type ListedImage, layersSizeBytes, listImages } from './list.ts';
+import { type LoadOptions, loadImages } from './load.ts';
+import { type PruneReport, pruneImages } from './prune.ts';
+import { ImageRecords } from './records.ts';
+import { type RemovedImage, type RemoveOptions, removeImage } from './remove.ts';
+import { saveImages } from './save.ts';
+import { tagImage } from './tag.ts';
+
+export interface ImageServiceOptions {
+  readonly store: Store;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A folder for what is thrown away at the end of a verb; made when it is not there. */
+  readonly scratchRoot: HostPath;
+}
+
+/** The images slice: what images there are, and every verb on them. */
+export class ImageService {
+  readonly #context: ImageContext;
+  #usersOf: (id: ImageId) => readonly ImageUser[] = () => [];
+
+  constructor({ store, events, clock, logger, scratchRoot }: ImageServiceOptions) {
+    const catalog = new ImageCatalog(new ImageRecords(store.database));
+    this.#context = {
+      store,
+      events,
+      clock,
+      logger,
+      catalog,
+      scratchRoot,
+      usersOf: (id) => this.#usersOf(id),
+      collectGarbage: () => store.collectGarbage({ roots: () => catalog.roots() }),
+    };
+  }
+
+  /** The containers slice says which containers stand on an image. Images may not ask it themselves. */
+  setUsers(usersOf: (id: ImageId) => readonly ImageUser[]): void {
+    this.#usersOf = usersOf;
+  }
+
+  /**
+   * By name[:tag], name@digest, id or unambiguous id prefix; answered from memory.
+   * @throws NotFound `No such image: NAME:TAG`
+   */
+  async resolve(reference: string): Promise<Image> {
+    return this.#context.catalog.get(reference);
+  }
+
+  find(reference: string): Image | undefined {
+    return this.#context.catalog.find(reference);
+  }
+
+  /** @see listImages */
+  list(options: { filters: Filters; sharedSize?: boolean }): Promise<ListedImage[]> {
+    return listImages(this.#context, options);
+  }
+
+  get count(): number {
+    return this.#context.catalog.list().length;
+  }
+
+  /** What all images' layers take on disk, each layer once. */
+  layersSizeBytes(): Promise<number> {
+    return layersSizeBytes(this.#context);
+  }
+
+  /** What garbage collection must keep for the images. */
+  roots(): ImageRoots {
+    return this.#context.catalog.roots();
+  }
+
+  inspect(reference: string): Promise<InspectedImage> {
+    return inspectImage(this.#context, reference);
+  }
+
+  history(reference: string): Promise<HistoryStep[]> {
+    return imageHistory(this.#context, reference);
+  }
+
+  load(archive: AsyncIterable<Uint8Array>, options: LoadOptions): AsyncGenerator<ProgressMessage> {
+    return loadImages(this.#context, archive, options);
+  }
+
+  save(names: readonly string[]): AsyncIterable<Uint8Array> {
+    return saveImages(this.#context, names);
+  }
+
+  import(archive: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Image> {
+    return importImage(this.#context, archive, options);
+  }
+
+  bootstrap(options: BootstrapOptions): AsyncGenerator<ProgressMessage> {
+    return bootstrapImage(this.#context, options);
+  }
+
+  tag(source: string, repository: string, tag: string): void {
+    tagImage(this.#context, source, repository, tag);
+  }
+
+  remove(reference: string, options: RemoveOptions): Promise<RemovedImage[]> {
+    return removeImage(this.#context, reference, options);
+  }
+
+  prune(filters: Filters): Promise<PruneReport> {
+    return pruneImages(this.#context, filters);
+  }
+}
