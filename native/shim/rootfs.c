@@ -143,7 +143,3 @@ bool rootfs_mount(const struct rootfs *r, char *why, size_t size) {
   }
   return mount_layers(r, why, size) && bind_all(r, why, size);
 }
-
-void rootfs_unmount(const struct rootfs *r) {
-  if (umount2(r->path, 0) < 0 && errno == EBUSY) umount2(r->path, MNT_DETACH);
-}

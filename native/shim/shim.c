@@ -45,7 +45,6 @@ struct process {
 static struct process *processes[MAX_PROCESSES];
 static int process_count, listener, connection = -1, signals;
 static struct buffer incoming, outgoing;
-static struct rootfs *rootfs;
 static const char *socket_path;
 static char failure[512];
 static char *cookie = "", *exit_path = "", *memory_cgroup = "", **delete_argv;
@@ -370,16 +369,20 @@ static void finish(void) {
   close(null);
 }
 
+/*
+ * The mounts go with this process's namespace. That is left to its exit, after the daemon was told: the kernel writes all
+ * dirty data of the disk when an overlay is unmounted, which can take seconds and concerns nobody.
+ */
 static _Noreturn void leave(void) {
-  rootfs_unmount(rootfs);
   tell('G', 0, 0, "", 0);
-  if (connection >= 0) fcntl(connection, F_SETFL, 0); /* What the daemon has not read yet is waited for. */
+  flush_outgoing();
   while (connection >= 0 && buffer_size(&outgoing) > 0) {
     struct pollfd wait = {connection, POLLOUT, 0};
     poll(&wait, 1, -1);
     flush_outgoing();
   }
   unlink(socket_path);
+  close_fd(&connection);
   _exit(0);
 }
 
@@ -586,7 +589,6 @@ static bool undelivered(void) {
 _Noreturn void shim_main(int listen_fd, const char *path, struct rootfs *r) {
   listener = listen_fd;
   socket_path = path;
-  rootfs = r;
   signal(SIGCHLD, SIG_DFL);
   sigset_t child;
   sigemptyset(&child);

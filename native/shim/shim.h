@@ -39,7 +39,6 @@ struct rootfs {
 };
 bool rootfs_enter_namespace(char *why, size_t why_size);
 bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);
-void rootfs_unmount(const struct rootfs *r);
 /* Hybrid hosts: crun refuses to run while a cgroup2 file system is mounted beside the v1 controllers. */
 void hide_unified_cgroup(void);
 
