@@ -76,7 +76,7 @@ class SqliteDatabase implements Database {
     } catch (error) {
       // A full disk may have rolled back already; the first error is the one to tell.
       if (this.#connection.isTransaction) this.prepare('ROLLBACK').run();
-      throw error;
+      throw explain(error);
     } finally {
       this.#depth--;
     }
@@ -86,4 +86,19 @@ class SqliteDatabase implements Database {
     this.#statements.clear();
     if (this.#connection.isOpen) this.#connection.close();
   }
+}
+
+const SQLITE_FULL = 13;
+
+/** A full disk is told as what it is; other errors stay as they are. */
+function explain(error: unknown): unknown {
+  if (!(error instanceof Error) || !('errcode' in error) || error.errcode !== SQLITE_FULL) return error;
+  return new SlipwayError(
+    'ResourceExhausted',
+    'cannot write a record: no space left on device; free some and try again',
+    {
+      cause: error,
+      reason: 'ENOSPC',
+    },
+  );
 }

@@ -1,7 +1,14 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, type HostPath, hostPath, type Logger, SlipwayError } from '@slipway/base';
+import {
+  type Clock,
+  type HostPath,
+  hostPath,
+  isSlipwayError,
+  type Logger,
+  SlipwayError,
+} from '@slipway/base';
 import type { Database } from '../database/database.ts';
 import { wrapErrno } from '../errno.ts';
 import type {
@@ -138,7 +145,16 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   }
 
   async remove(key: string): Promise<void> {
-    await this.removeNow(key);
+    try {
+      await this.removeNow(key);
+    } catch (error) {
+      // On a full disk even a record's removal needs space, which only the folder can give.
+      const row = this.#find(key);
+      if (!isSlipwayError(error, 'ResourceExhausted') || row === undefined || row.kind === 'committed')
+        throw error;
+      await rm(this.#fsPath(row.id), { recursive: true, force: true });
+      await this.removeNow(key);
+    }
   }
 
   removeNow(key: string): Promise<void> {
@@ -196,9 +212,11 @@ class OverlaySnapshotter implements CollectableSnapshotter {
       mkdirSync(folder, { mode: 0o710 });
       this.#makeFs(id, parent);
       if (kind === 'active') mkdirSync(join(folder, 'work'), { mode: 0o711 });
-      this.#database
-        .prepare('INSERT INTO snapshots (id, key, parent_id, kind, created_at_ms) VALUES (?, ?, ?, ?, ?)')
-        .run(id, key, parent?.id ?? null, kind, this.#clock.nowMs());
+      this.#database.transaction(() =>
+        this.#database
+          .prepare('INSERT INTO snapshots (id, key, parent_id, kind, created_at_ms) VALUES (?, ?, ?, ?, ?)')
+          .run(id, key, parent?.id ?? null, kind, this.#clock.nowMs()),
+      );
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
       throw wrapErrno(error, `cannot prepare snapshot ${key}`);

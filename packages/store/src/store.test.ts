@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { silentLogger, systemClock, systemRandom } from '@slipway/base';
+import { computeChainIds, computeDigest, type DiffId } from '@slipway/oci';
+import { openStore, type Store } from './store.ts';
+import { formatTarHeader, TAR_END, tarPadding } from './tar/writer.ts';
+
+const open = (root: string) =>
+  openStore({ root, clock: systemClock, random: systemRandom, logger: silentLogger });
+
+async function withStore(work: (store: Store, root: string) => Promise<void>): Promise<void> {
+  const root = mkdtempSync('/tmp/slipway-store-');
+  try {
+    await using store = await open(root);
+    await work(store, root);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+function layer(name: string, text = name): Buffer {
+  const body = Buffer.from(text);
+  return Buffer.concat([
+    formatTarHeader({ name, sizeBytes: body.length }),
+    body,
+    tarPadding(body.length),
+    TAR_END,
+  ]);
+}
+
+const diffIdOf = (bytes: Buffer) => computeDigest(bytes) as DiffId;
+
+async function assertNoSnapshots(store: Store, root: string): Promise<void> {
+  assert.deepEqual(await Array.fromAsync(store.snapshots.list()), []);
+  assert.deepEqual(readdirSync(join(root, 'snapshots')), []);
+}
+
+test('a blob appears at commit only, and not when it is not what it was said to be', async () => {
+  await withStore(async ({ content }, root) => {
+    const digest = computeDigest('hello');
+    {
+      await using ingest = await content.ingest({ digest });
+      await ingest.write(Buffer.from('hel'));
+      assert.equal(await content.find(digest), undefined);
+      await ingest.write(Buffer.from('lo'));
+      assert.equal((await ingest.commit({ sizeBytes: 5 })).sizeBytes, 5);
+    }
+    assert.equal((await content.read(digest)).toString(), 'hello');
+    await using lying = await content.ingest({ digest });
+    await lying.write(Buffer.from('other'));
+    await assert.rejects(lying.commit(), { code: 'DataLoss' });
+    await lying[Symbol.asyncDispose]();
+    assert.deepEqual(readdirSync(join(root, 'content/ingest')), []);
+    await content.delete(digest);
+    await assert.rejects(content.info(digest), { code: 'NotFound' });
+  });
+});
+
+test('a blob that was damaged on disk is not read as if it were whole', async () => {
+  await withStore(async ({ content }) => {
+    const { digest } = await content.write(Buffer.from('precious'));
+    writeFileSync(await content.path(digest), 'Precious');
+    await assert.rejects(content.read(digest), { code: 'DataLoss' });
+  });
+});
+
+test('layers of every compression become a stack that overlayfs can mount', async () => {
+  await withStore(async (store) => {
+    const tars = [layer('a'), layer('b'), layer('c')];
+    const blobs = [tars[0] as Buffer, gzipSync(tars[1] as Buffer), zstdCompressSync(tars[2] as Buffer)];
+    const infos = await Promise.all(blobs.map((blob) => store.content.write(blob)));
+    const diffIds = tars.map(diffIdOf);
+    const request = {
+      diffIds,
+      openLayer: (index: number) => store.content.source(infos[index]?.digest as DiffId),
+    };
+    const tops = await Promise.all([store.unpackImage(request), store.unpackImage(request)]);
+    assert.deepEqual(tops, [computeChainIds(diffIds)[2], computeChainIds(diffIds)[2]]);
+    const { lower } = await store.snapshots.prepare('container', tops[0]);
+    assert.deepEqual(
+      lower.map((path) => readdirSync(path)),
+      [['c'], ['b'], ['a']],
+    );
+  });
+});
+
+test('a layer unpacks while it is still being received', async () => {
+  await withStore(async (store) => {
+    const tar = layer('late', 'x'.repeat(100_000));
+    await using ingest = await store.content.ingest();
+    await ingest.write(tar.subarray(0, 50_000));
+    const unpacked = store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer: () => ingest.source() });
+    await ingest.write(tar.subarray(50_000));
+    await ingest.commit();
+    assert.equal(await unpacked, diffIdOf(tar));
+  });
+});
+
+test('a lying, truncated or damaged layer is DataLoss and leaves nothing', async () => {
+  await withStore(async (store, root) => {
+    const tar = layer('file', 'y'.repeat(5000));
+    const gzip = gzipSync(tar);
+    const damaged = Buffer.from(gzip);
+    damaged.fill(0xff, 30, 40);
+    for (const blob of [layer('other'), tar.subarray(0, 2000), gzip.subarray(0, 60), damaged]) {
+      const { digest } = await store.content.write(blob);
+      const unpacked = store.unpackImage({
+        diffIds: [diffIdOf(tar)],
+        openLayer: () => store.content.source(digest),
+      });
+      await assert.rejects(unpacked, { code: 'DataLoss' });
+      await assertNoSnapshots(store, root);
+    }
+  });
+});
+
+test('canceling an unpack that waits for its bytes ends it and leaves nothing', async () => {
+  await withStore(async (store, root) => {
+    await using ingest = await store.content.ingest();
+    const stop = new AbortController();
+    const unpacked = store.unpackImage({
+      diffIds: [diffIdOf(layer('a'))],
+      openLayer: () => ingest.source(),
+      signal: stop.signal,
+    });
+    setImmediate(() => stop.abort());
+    await assert.rejects(unpacked);
+    await assertNoSnapshots(store, root);
+  });
+});
+
+test('a full disk is ResourceExhausted and leaves nothing', async () => {
+  const root = mkdtempSync('/tmp/slipway-store-');
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
+  try {
+    await using store = await open(root);
+    const tar = layer('large', 'z'.repeat(3 << 20));
+    const { digest } = await store.content.write(gzipSync(tar));
+    const unpacked = store.unpackImage({
+      diffIds: [diffIdOf(tar)],
+      openLayer: () => store.content.source(digest),
+    });
+    await assert.rejects(unpacked, { code: 'ResourceExhausted', reason: 'ENOSPC' });
+    await assertNoSnapshots(store, root);
+  } finally {
+    execFileSync('umount', [root]);
+    rmSync(root, { recursive: true });
+  }
+});
+
+test('what a crash left half done is gone after the next start, what was committed stays', async () => {
+  const root = mkdtempSync('/tmp/slipway-store-');
+  try {
+    {
+      await using store = await open(root);
+      await store.snapshots.prepare('kept', undefined);
+      await store.snapshots.prepare('unpack-0', undefined);
+      mkdirSync(join(root, 'snapshots/99/fs'), { recursive: true });
+      writeFileSync(join(root, 'content/ingest/left'), 'x');
+    }
+    await using store = await open(root);
+    assert.deepEqual(
+      (await Array.fromAsync(store.snapshots.list())).map(({ key }) => key),
+      ['kept'],
+    );
+    assert.deepEqual(readdirSync(join(root, 'snapshots')), ['1']);
+    assert.deepEqual(readdirSync(join(root, 'content/ingest')), []);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test('garbage collection keeps what roots and leases need, with all it refers to', async () => {
+  await withStore(async (store) => {
+    const tar = layer('a');
+    const layerBlob = await store.content.write(tar);
+    const config = await store.content.write(
+      Buffer.from(
+        JSON.stringify({
+          architecture: 'amd64',
+          os: 'linux',
+          rootfs: { type: 'layers', diff_ids: [diffIdOf(tar)] },
+        }),
+      ),
+    );
+    const describe = ({ digest, sizeBytes }: typeof config) => ({ mediaType: 'x', digest, size: sizeBytes });
+    const manifest = await store.content.write(
+      Buffer.from(
+        JSON.stringify({ schemaVersion: 2, config: describe(config), layers: [describe(layerBlob)] }),
+      ),
+    );
+    const stray = await store.content.write(Buffer.from('stray'));
+    const leased = await store.content.write(Buffer.from('leased'));
+    await store.unpackImage({
+      diffIds: [diffIdOf(tar)],
+      openLayer: () => store.content.source(layerBlob.digest),
+    });
+    const lease = store.leases.acquire({ resources: { blobs: [leased.digest] } });
+    const roots = () => ({ blobs: [manifest.digest] });
+    assert.deepEqual((await store.collectGarbage({ roots })).blobs, [stray.digest]);
+    assert.ok(await store.snapshots.find(diffIdOf(tar)));
+    await lease[Symbol.asyncDispose]();
+    assert.deepEqual((await store.collectGarbage({ roots })).blobs, [leased.digest]);
+    const all = await store.collectGarbage({ roots: () => ({}) });
+    assert.equal(all.blobs.length, 3);
+    assert.deepEqual(all.snapshots, [diffIdOf(tar)]);
+  });
+});
+
+test('a parent cannot be removed while a snapshot stands on it', async () => {
+  await withStore(async ({ snapshots }) => {
+    await snapshots.prepare('work', undefined);
+    writeFileSync(join(await snapshots.upperPath('work'), 'f'), 'text');
+    await snapshots.commit('base', 'work');
+    const { lower } = await snapshots.prepare('child', 'base');
+    assert.equal(readFileSync(join(lower[0] as string, 'f'), 'utf8'), 'text');
+    await assert.rejects(snapshots.remove('base'), { code: 'FailedPrecondition' });
+    await assert.rejects(snapshots.prepare('child', 'base'), { code: 'AlreadyExists' });
+    await snapshots.remove('child');
+    await snapshots.remove('base');
+    await assert.rejects(snapshots.stat('base'), { code: 'NotFound' });
+  });
+});
