@@ -2,7 +2,7 @@ import koffi from 'koffi';
 
 /**
  * The system calls that the daemon itself needs and Node lacks: an exclusive lock that the kernel drops with the
- * process, and a datagram to the service manager.
+ * process, a datagram to the service manager, and giving memory back.
  */
 const libc = koffi.load(null);
 
@@ -11,12 +11,15 @@ const LOCK_NB = 4;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
+const MADV_DONTNEED = 4;
 
 const flock = libc.func('int flock(int fd, int operation)');
 const socket = libc.func('int socket(int domain, int type, int protocol)');
 const sendto = libc.func(
   'int64_t sendto(int fd, const uint8_t *bytes, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
 );
+const madvise = libc.func('int madvise(uintptr_t address, size_t length, int advice)');
+const mallocTrim = libc.func('int malloc_trim(size_t padding)');
 const close = libc.func('int close(int fd)');
 
 /** Locks the open file for this process alone; false when another holds it. */
@@ -33,3 +36,10 @@ export function sendDatagram(socketPath: string, text: string): boolean {
   close(fd);
   return sentBytes === bytes.byteLength;
 }
+
+/** Takes unmodified pages of a file out of this process; what is needed again comes back from the page cache. */
+export const forgetPages = (address: bigint, sizeBytes: number): boolean =>
+  madvise(address, sizeBytes, MADV_DONTNEED) === 0;
+
+/** Gives what was freed back to the system. */
+export const trimHeap = (): void => void mallocTrim(0);

@@ -4,6 +4,7 @@ import { type Config, loadConfig } from './config.ts';
 import { openDaemon } from './daemon.ts';
 import { startLean } from './lean-start.ts';
 import { openLogger } from './logger.ts';
+import { releaseMemoryWhenIdle } from './memory.ts';
 import { helpText, type RawSettings } from './options.ts';
 import { notifyServiceManager } from './service-manager.ts';
 import { readCommit, SLIPWAY_VERSION } from './version.ts';
@@ -57,6 +58,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
     'ready',
   );
   notifyServiceManager(process.env.NOTIFY_SOCKET, 'READY=1');
+  using _memory = releaseMemoryWhenIdle(systemClock);
   const signal = await stop.promise;
   notifyServiceManager(process.env.NOTIFY_SOCKET, 'STOPPING=1');
   logger.info({ signal }, 'stopping');
