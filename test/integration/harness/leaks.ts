@@ -1,0 +1,150 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand, sleep } from './command.ts';
+import type { Engine } from './engine.ts';
+
+/** Namespaces that an engine may keep ready for containers to come. */
+const READY_NAMESPACES = 8;
+/** Descriptors may come and go with keep-alive connections and watchers; a leak grows with every container. */
+const DESCRIPTOR_SLACK = 12;
+const SETTLE_TIMEOUT_MS = 8_000;
+
+/** What an engine without containers holds of the host. */
+export interface Holdings {
+  readonly descriptors: number;
+}
+
+export const readHoldings = (engine: Engine): Holdings => ({ descriptors: countDescriptors(engine.pid) });
+
+/** Removes every container, volume and network, and fails when something of them is left anywhere on the host. */
+export async function assertNoLeaks(engine: Engine, before: Holdings): Promise<void> {
+  const ids = (await engine.mustDocker('ps', '-aq', '--no-trunc')).split('\n').filter(Boolean);
+  if (ids.length > 0) await engine.mustDocker('rm', '-f', '-v', ...ids);
+  await engine.mustDocker('volume', 'prune', '-af');
+  await engine.mustDocker('network', 'prune', '-f');
+  let leaks: readonly string[] = [];
+  for (let waitedMs = 0; waitedMs <= SETTLE_TIMEOUT_MS; waitedMs += 200) {
+    leaks = await findLeaks(engine, before);
+    if (leaks.length === 0) return;
+    await sleep(200);
+  }
+  throw new Error(`left behind after every container was removed:\n  ${leaks.join('\n  ')}`);
+}
+
+async function findLeaks(engine: Engine, before: Holdings): Promise<string[]> {
+  return [
+    ...leakedMounts(engine),
+    ...(await leakedLinks(engine)),
+    ...(await leakedRules(engine)),
+    ...leakedCgroups(engine),
+    ...leakedProcesses(engine),
+    ...leakedFiles(engine),
+    ...leakedDescriptors(engine, before),
+  ];
+}
+
+function leakedMounts(engine: Engine): string[] {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`${engine.root}/`))
+    .map((line) => line.split(' ')[4] ?? line)
+    .filter((path) => path !== engine.dataRoot);
+  const ready = mounts.filter((path) => path.includes('/netns/'));
+  const others = mounts.filter((path) => !path.includes('/netns/'));
+  return [
+    ...others.map((path) => `mount ${path}`),
+    ...(ready.length > READY_NAMESPACES ? [`${ready.length} network namespaces`] : []),
+  ];
+}
+
+async function leakedLinks(engine: Engine): Promise<string[]> {
+  const links = JSON.parse((await runCommand(['ip', '-d', '-j', 'link', 'show'])).stdout) as {
+    ifname: string;
+    ifalias?: string;
+    linkinfo?: { info_kind?: string };
+  }[];
+  const owner = /^slipway (\w{4})/.exec(
+    links.find((link) => link.ifname === engine.bridgeName)?.ifalias ?? '',
+  );
+  if (owner === null) return [];
+  const bridges = links.filter(
+    (link) => link.ifalias?.startsWith(owner[0]) && link.ifname !== engine.bridgeName,
+  );
+  const veths = links.filter((link) => link.ifname.startsWith(`v${owner[1]}`));
+  return [
+    ...bridges.map((link) => `bridge ${link.ifname}`),
+    ...(veths.length > READY_NAMESPACES ? [`${veths.length} veth pairs`] : []),
+  ];
+}
+
+async function leakedRules(engine: Engine): Promise<string[]> {
+  const table = (await runCommand(['nft', 'list', 'table', 'ip', `slipway_${engine.bridgeName}`])).stdout;
+  return table
+    .split('\n')
+    .filter((line) => /\bdnat to \d|: \d+\.\d+\.\d+\.\d+ \. \d+/.test(line))
+    .map((line) => `nft ${line.trim()}`);
+}
+
+function leakedCgroups(engine: Engine): string[] {
+  const controllers = readdirSync('/sys/fs/cgroup', { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
+  return ['', ...controllers.map(({ name }) => name)].flatMap((controller) => {
+    const parent = join('/sys/fs/cgroup', controller, engine.cgroupParent);
+    return listDirectories(parent).map((name) => `cgroup ${join(parent, name)}`);
+  });
+}
+
+function leakedProcesses(engine: Engine): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== engine.pid && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+        const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+        const launcher = Number(parent) === engine.pid && commandLine.includes('slipway-shim');
+        return commandLine.includes(`${engine.root}/`) && !launcher ? [`process ${pid} ${commandLine}`] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+function leakedFiles(engine: Engine): string[] {
+  if (engine.kind === 'dockerd') return [];
+  const folders = [
+    join(engine.dataRoot, 'containers'),
+    join(engine.dataRoot, 'volumes'),
+    join(engine.dataRoot, 'content/ingest'),
+    join(engine.runRoot, 's'),
+    ...listDirectories(join(engine.runRoot, 'r')).map((name) => join(engine.runRoot, 'r', name)),
+  ];
+  return folders.flatMap((folder) => list(folder).map((name) => `file ${join(folder, name)}`));
+}
+
+function leakedDescriptors(engine: Engine, before: Holdings): string[] {
+  const now = countDescriptors(engine.pid);
+  return now > before.descriptors + DESCRIPTOR_SLACK
+    ? [`${now} descriptors open in the daemon, ${before.descriptors} at the start`]
+    : [];
+}
+
+const countDescriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function listDirectories(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}

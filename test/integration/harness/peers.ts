@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { checkoutRoot } from '../../architecture/source-files.ts';
+
+const inCache = (path: string): string => `${checkoutRoot}/.cache/peers/${path}`;
+const first = (...paths: readonly string[]): string | undefined => paths.find((path) => existsSync(path));
+
+/** The programs of others that the tests and the bench use, where `script/peers` put them. */
+export const peers = {
+  /** docker CLI 28. */
+  docker: first(inCache('usr/bin/docker'), '/usr/local/bin/docker'),
+  /** docker CLI 20.10, from Debian. */
+  oldDocker: first('/usr/bin/docker'),
+  /** dockerd 20.10, from Debian. */
+  dockerd: first('/usr/sbin/dockerd', '/usr/bin/dockerd'),
+  podman: first('/usr/bin/podman'),
+  skopeo: first('/usr/bin/skopeo'),
+  runsc: first(inCache('usr/bin/runsc'), '/usr/bin/runsc'),
+} as const;
+
+/** With `CI=true` a missing peer is a failure, else a reason to skip: pass it as a test's `skip`. */
+export function without(name: keyof typeof peers): string | false {
+  if (peers[name] !== undefined) return false;
+  if (process.env.CI === 'true') throw new Error(`${name} is missing; script/peers should have brought it`);
+  return `${name} is not here; script/peers brings it`;
+}
