@@ -132,7 +132,7 @@ test('two sandboxes on the default bridge have addresses, reach the gateway and 
   assert.match(addresses, new RegExp(`inet ${first.endpoints[0]?.ipv4}/16`));
   assert.match(addresses, new RegExp(first.endpoints[0]?.macAddress ?? 'none'));
   const counters = await networks.counters(first.containerId);
-  assert.ok((counters['eth0']?.rxPackets ?? 0) > 0);
+  assert.ok((counters.eth0?.rxPackets ?? 0) > 0);
   for (const { containerId } of [first, second]) await networks.removeSandbox(containerId);
   await networks.removeSandbox(first.containerId);
 });

@@ -5,6 +5,7 @@ export * from './events.ts';
 export * from './exec.ts';
 export * from './framing.ts';
 export * from './images.ts';
+export * from './networks.ts';
 export * from './progress.ts';
 export * from './system.ts';
 export * from './volumes.ts';
