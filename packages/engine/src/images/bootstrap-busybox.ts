@@ -4,11 +4,11 @@ import { posix } from 'node:path';
 import { promisify } from 'node:util';
 import { isErrno, SlipwayError } from '@slipway/base';
 import { hostPlatform, type Reference } from '@slipway/oci';
+import { type WritableItem, writeTar } from '@slipway/store';
 import type { ImageContext } from './context.ts';
 import type { Image } from './image.ts';
 import { imageFromTar } from './import.ts';
 import type { Report } from './progress.ts';
-import { USTAR_END, ustarHeader, ustarPadding } from './ustar.ts';
 
 const run = promisify(execFile);
 
@@ -58,7 +58,7 @@ export async function busyboxImage(
   const { stdout } = await run(BUSYBOX_PATH, ['--list-full'], { signal });
   const applets = stdout.split('\n').filter((path) => path !== '' && path !== 'bin/busybox');
   report({ status: `Packing busybox with ${applets.length} applets`, id: 'busybox' });
-  return await imageFromTar(context, archive(binary, applets), {
+  return await imageFromTar(context, writeTar(members(binary, applets)), {
     config: { Env: [PATH], Cmd: ['sh'], Labels: { 'io.slipway.bootstrap': 'busybox' } },
     platform: hostPlatform(),
     createdAt: MADE_AT,
@@ -96,18 +96,17 @@ function hasInterpreter(elf: Buffer): boolean {
   );
 }
 
-async function* archive(binary: Buffer, applets: readonly string[]): AsyncGenerator<Buffer> {
+function* members(binary: Buffer, applets: readonly string[]): Generator<WritableItem> {
   const folders = new Map(Object.entries(FOLDERS));
   for (const path of applets) addFolders(folders, path);
   for (const [name, mode] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    yield ustarHeader({ name, type: 'directory', mode, mtimeSeconds: 0 });
+    yield { entry: { name, type: 'directory', mode } };
   }
-  yield* file('bin/busybox', 0o755, binary);
+  yield file('bin/busybox', 0o755, binary);
   for (const name of [...applets].sort()) {
-    yield ustarHeader({ name, type: 'symlink', mode: 0o777, linkName: '/bin/busybox', mtimeSeconds: 0 });
+    yield { entry: { name, type: 'symlink', mode: 0o777, linkName: '/bin/busybox' } };
   }
-  for (const [name, text] of Object.entries(FILES)) yield* file(name, 0o644, Buffer.from(text));
-  yield USTAR_END;
+  for (const [name, text] of Object.entries(FILES)) yield file(name, 0o644, Buffer.from(text));
 }
 
 function addFolders(folders: Map<string, number>, path: string): void {
@@ -116,8 +115,7 @@ function addFolders(folders: Map<string, number>, path: string): void {
   }
 }
 
-function* file(name: string, mode: number, bytes: Buffer): Generator<Buffer> {
-  yield ustarHeader({ name, type: 'file', mode, sizeBytes: bytes.length, mtimeSeconds: 0 });
-  yield bytes;
-  yield ustarPadding(bytes.length);
-}
+const file = (name: string, mode: number, bytes: Buffer): WritableItem => ({
+  entry: { name, mode, sizeBytes: bytes.length },
+  body: [bytes],
+});

@@ -10,10 +10,10 @@ import {
   type Reference,
   withDefaultTag,
 } from '@slipway/oci';
+import { type WritableItem, writeTar } from '@slipway/store';
 import { blobPath } from './archive-layout.ts';
 import { type ImageContext, publish } from './context.ts';
 import type { Image } from './image.ts';
-import { USTAR_END, ustarHeader, ustarPadding } from './ustar.ts';
 
 /** An image and the names it is saved under: none when it was called by its id. */
 interface SavedImage {
@@ -75,52 +75,45 @@ function familiarTag(name: string): string | undefined {
 }
 
 async function* archive(context: ImageContext, images: readonly SavedImage[]): AsyncGenerator<Uint8Array> {
-  const lease = context.store.leases.acquire({
-    resources: { blobs: blobsOf(images).map(({ digest }) => digest) },
-  });
-  try {
-    yield ustarHeader({ name: 'blobs/', type: 'directory', mode: 0o755, mtimeSeconds: 0 });
-    yield ustarHeader({ name: 'blobs/sha256/', type: 'directory', mode: 0o755, mtimeSeconds: 0 });
-    for (const descriptor of blobsOf(images)) {
-      const { sizeBytes } = await context.store.content.info(descriptor.digest);
-      yield ustarHeader({
-        name: blobPath(descriptor),
-        type: 'file',
-        mode: 0o644,
-        sizeBytes,
-        mtimeSeconds: 0,
-      });
-      yield* context.store.content.open(descriptor.digest);
-      yield ustarPadding(sizeBytes);
-    }
-    yield* document('index.json', ociIndex(images));
-    yield* document('manifest.json', dockerManifest(images));
-    yield* document('oci-layout', { imageLayoutVersion: '1.0.0' });
-    const repositories = legacyRepositories(images);
-    if (Object.keys(repositories).length > 0) yield* document('repositories', repositories);
-    yield USTAR_END;
-    for (const { image } of images) publish(context, 'save', image.id, image.id);
-  } finally {
-    await lease[Symbol.asyncDispose]();
-  }
+  const digests = digestsOf(images);
+  // So that a removal meanwhile does not break the archive off.
+  await using _lease = context.store.leases.acquire({ resources: { blobs: digests } });
+  yield* writeTar(members(context, images, digests));
+  for (const { image } of images) publish(context, 'save', image.id, image.id);
 }
 
-function* document(name: string, value: unknown): Generator<Uint8Array> {
+async function* members(
+  { store }: ImageContext,
+  images: readonly SavedImage[],
+  digests: readonly Digest[],
+): AsyncGenerator<WritableItem> {
+  yield { entry: { name: 'blobs/', type: 'directory' } };
+  yield { entry: { name: 'blobs/sha256/', type: 'directory' } };
+  for (const digest of digests) {
+    const { sizeBytes } = await store.content.info(digest);
+    yield { entry: { name: blobPath({ digest }), sizeBytes }, body: store.content.open(digest) };
+  }
+  yield document('index.json', ociIndex(images));
+  yield document('manifest.json', dockerManifest(images));
+  yield document('oci-layout', { imageLayoutVersion: '1.0.0' });
+  const repositories = legacyRepositories(images);
+  if (Object.keys(repositories).length > 0) yield document('repositories', repositories);
+}
+
+function document(name: string, value: unknown): WritableItem {
   const bytes = Buffer.from(JSON.stringify(value));
-  yield ustarHeader({ name, type: 'file', mode: 0o644, sizeBytes: bytes.length, mtimeSeconds: 0 });
-  yield bytes;
-  yield ustarPadding(bytes.length);
+  return { entry: { name, sizeBytes: bytes.length }, body: [bytes] };
 }
 
 /** Every blob once, in the order of the digests. */
-function blobsOf(images: readonly SavedImage[]): { readonly digest: Digest }[] {
+function digestsOf(images: readonly SavedImage[]): Digest[] {
   const digests = new Set<Digest>();
   for (const { image } of images) {
     for (const digest of [image.manifest.digest, image.id, ...image.layers.map((layer) => layer.digest)]) {
       digests.add(digest);
     }
   }
-  return [...digests].sort().map((digest) => ({ digest }));
+  return [...digests].sort();
 }
 
 function ociIndex(images: readonly SavedImage[]): unknown {
