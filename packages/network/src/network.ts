@@ -131,7 +131,10 @@ export interface Networks extends AsyncDisposable {
   counters(containerId: string): Promise<Readonly<Record<string, InterfaceCounters>>>;
   /** The name server to put into `resolv.conf` for a container on this network; undefined where names are not resolved. */
   nameServer(networkId: string): string | undefined;
-  /** Removes namespaces, links and rules of this daemon that belong to no container of `keep`: what a crash left. */
+  /**
+   * Removes namespaces, bridges and rules of this daemon that belong to no container of `keep`: what a crash left. To be
+   * called once at start, after every network and every running container was restored: what was not, goes.
+   */
   sweep(keep: ReadonlySet<string>): Promise<void>;
 }
 

@@ -21,8 +21,10 @@ export async function adoptContainers(context: ContainerContext): Promise<void> 
   const known = context.registry.list();
   const running = known.filter((container) => isRunning(container.state));
   const keep = new Set<string>(running.map(({ definition }) => definition.id));
-  await Promise.all([context.runtime.sweep(keep), context.networking.sweep(keep), sweepFolders(context)]);
+  await Promise.all([context.runtime.sweep(keep), sweepFolders(context)]);
   await Promise.all(running.map((container) => adopt(context, container)));
+  // After the running ones took theirs back: what nobody took is left over.
+  await context.networking.sweep(keep);
   for (const container of known) await applyPolicy(context, container);
 }
 
