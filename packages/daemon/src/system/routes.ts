@@ -36,7 +36,8 @@ export function systemRoutes(service: SystemService, { events, clock }: SystemCo
     {
       method: 'GET',
       path: '/system/df',
-      handler: async ({ query }) => json(200, await service.diskUsage(queryList(query, 'type'))),
+      handler: async ({ query, version }) =>
+        json(200, await service.diskUsage(queryList(query, 'type'), version)),
     },
   ];
 }

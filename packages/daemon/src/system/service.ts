@@ -1,7 +1,7 @@
 import type { VersionReply } from '@slipway/api/docker';
 import { type Clock, formatTimeNs } from '@slipway/base';
 import type { EventBus } from '@slipway/engine/events';
-import { DOCKER_API } from '@slipway/http';
+import { type ApiVersion, DOCKER_API } from '@slipway/http';
 import type { Config } from '../config.ts';
 import type { HostFacts } from './host.ts';
 import { infoWarnings } from './warnings.ts';
@@ -16,7 +16,7 @@ export interface EngineCounts {
 /** What takes space, each noun as its own list endpoint shows it. */
 export interface DiskUsage {
   readonly layersSizeBytes: () => Promise<number>;
-  readonly images: () => Promise<readonly unknown[]>;
+  readonly images: (version: ApiVersion) => Promise<readonly unknown[]>;
   readonly containers: () => Promise<readonly unknown[]>;
   readonly volumes: () => Promise<readonly unknown[]>;
 }
@@ -181,12 +181,15 @@ export class SystemService {
     };
   }
 
-  /** @param types Undefined: everything. */
-  async diskUsage(types?: readonly string[]): Promise<Record<string, unknown>> {
+  /** @param types Empty: everything. */
+  async diskUsage(types: readonly string[], version: ApiVersion): Promise<Record<string, unknown>> {
     const { usage } = this.#context;
-    const wants = (type: string) => types === undefined || types.length === 0 || types.includes(type);
+    const wants = (type: string) => types.length === 0 || types.includes(type);
     return {
-      ...(wants('image') && { LayersSize: await usage.layersSizeBytes(), Images: await usage.images() }),
+      ...(wants('image') && {
+        LayersSize: await usage.layersSizeBytes(),
+        Images: await usage.images(version),
+      }),
       ...(wants('container') && { Containers: await usage.containers() }),
       ...(wants('volume') && { Volumes: await usage.volumes() }),
       ...(wants('build-cache') && { BuildCache: [] }),

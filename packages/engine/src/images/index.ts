@@ -5,3 +5,4 @@ export type { Image, ImageDefaults, ImageRecord, ImageRoots } from './image.ts';
 export type { ListedImage } from './list.ts';
 export { imageRoutes } from './routes.ts';
 export { ImageService, type ImageServiceOptions } from './service.ts';
+export { toSummary as imageSummary } from './wire.ts';
