@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,7 +10,7 @@ import { readLog } from './logs/read-log.ts';
 import { buildSpec } from './spec/build-spec.ts';
 import { minimalOptions } from './spec/minimal.ts';
 import type { OciProcess } from './spec/oci-spec.ts';
-import { type Bench, Collector, openBench } from './testing.ts';
+import { type Bench, Collector, isSomethingLeft, openBench } from './testing.ts';
 
 const all = { stdout: true, stderr: true };
 
@@ -376,13 +377,29 @@ describe('the shim', () => {
     await until('its death', dead);
     assert.equal(await bench.runtime.adopt('unknown', bench.bundle('unknown')), undefined);
   });
+
+  test('a daemon killed at any moment of a start leaves nothing that a sweep does not find', async () => {
+    for (const afterMs of [0, 2, 5, 8, 12, 20]) {
+      const id = `sudden-${afterMs}`;
+      const helper = startHelper(bench.root, id, 'sleep 100');
+      await until('the helper', () => existsSync(join(bench.root, `${id}.begins`)));
+      await sleep(afterMs);
+      const exited = once(helper, 'exit');
+      helper.kill('SIGKILL');
+      await exited;
+      await bench.runtime.sweep(new Set());
+      await until('a clean place', () => !isSomethingLeft(bench.root));
+    }
+  });
 });
 
 /** A process of its own that starts a container, as the daemon does, and then only waits. */
 function startHelper(root: string, id: string, script: string): ChildProcess {
   const code = `
+    const { writeFileSync } = await import('node:fs');
     const { openBench } = await import(${JSON.stringify(join(import.meta.dirname, 'testing.ts'))});
     const bench = await openBench('helper', ${JSON.stringify(root)});
+    writeFileSync(${JSON.stringify(join(root, `${id}.begins`))}, '');
     const task = await bench.start(${JSON.stringify(id)}, ['sh', '-c', ${JSON.stringify(script)}]);
     await task.exited;`;
   return spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'inherit' });

@@ -35,6 +35,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
 /** Room for `.65535` behind a socket's path, for the consoles. */
 const CONSOLE_SUFFIX_BYTES = 6;
 const SOCKET_NAME_LENGTH = 24;
+const SIGKILL = 9;
 
 /**
  * Finds the runtimes, proves the default one by running a container, and opens them as one.
@@ -160,7 +161,9 @@ class ShimRuntime implements Runtime {
       for (const id of listDir(driver.stateDir)) if (!keep.has(id)) left.add(id);
     }
     for (const name of listDir(join(this.#runRoot, 's'))) {
-      if (keptSockets.has(name.split('.')[0] as string)) continue;
+      const [shim = '', console] = name.split('.');
+      // Sockets of consoles go with their shims.
+      if (keptSockets.has(shim) || console !== undefined) continue;
       await this.#endShim(join(this.#runRoot, 's', name));
     }
     for (const id of left) await this.#kill(id);
@@ -177,11 +180,13 @@ class ShimRuntime implements Runtime {
   /** A shim that nobody wants: one in the sandbox state ends by itself, of another the container is killed. */
   async #endShim(socketPath: string): Promise<void> {
     const connection = await ShimConnection.open(socketPath).catch(() => undefined);
-    if (connection !== undefined && connection.hello.pid !== 0) {
-      const kill = Buffer.alloc(4);
-      kill.writeInt32LE(9);
-      connection.send('K', 0, kill);
-      connection.listen(() => {});
+    if (connection !== undefined && connection.hello.cookie !== '') {
+      const number = Buffer.alloc(4);
+      number.writeInt32LE(SIGKILL);
+      const kill = () => connection.send('K', 0, number);
+      // It may be starting: it is killed as soon as it has started.
+      connection.listen((frame) => (frame.type === 'S' ? kill() : undefined));
+      kill();
       await connection.closed;
     }
     connection?.[Symbol.dispose]();
