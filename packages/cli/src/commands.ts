@@ -1,0 +1,189 @@
+import type { Command } from './command.ts';
+
+/** A word of the command line: a command, loaded when it is used, or a noun with commands below it. */
+export type Node = Leaf | Noun;
+
+export interface Leaf {
+  readonly load: () => Promise<{ readonly default: Command }>;
+}
+
+export interface Noun {
+  readonly summary: string;
+  readonly commands: Readonly<Record<string, Node>>;
+}
+
+const create: Leaf = { load: () => import('./commands/create.ts') };
+const run: Leaf = { load: () => import('./commands/run.ts') };
+const start: Leaf = { load: () => import('./commands/start.ts') };
+const stop: Leaf = { load: () => import('./commands/stop.ts') };
+const restart: Leaf = { load: () => import('./commands/restart.ts') };
+const kill: Leaf = { load: () => import('./commands/kill.ts') };
+const rm: Leaf = { load: () => import('./commands/rm.ts') };
+const ps: Leaf = { load: () => import('./commands/ps.ts') };
+const logs: Leaf = { load: () => import('./commands/logs.ts') };
+const attach: Leaf = { load: () => import('./commands/attach.ts') };
+const exec: Leaf = { load: () => import('./commands/exec.ts') };
+const cp: Leaf = { load: () => import('./commands/cp.ts') };
+const stats: Leaf = { load: () => import('./commands/stats.ts') };
+const top: Leaf = { load: () => import('./commands/top.ts') };
+const wait: Leaf = { load: () => import('./commands/wait.ts') };
+const rename: Leaf = { load: () => import('./commands/rename.ts') };
+const port: Leaf = { load: () => import('./commands/port.ts') };
+const pause: Leaf = { load: () => import('./commands/pause.ts') };
+const unpause: Leaf = { load: () => import('./commands/unpause.ts') };
+const diff: Leaf = { load: () => import('./commands/diff.ts') };
+const export_: Leaf = { load: () => import('./commands/export.ts') };
+const update: Leaf = { load: () => import('./commands/update.ts') };
+const images: Leaf = { load: () => import('./commands/images.ts') };
+const history: Leaf = { load: () => import('./commands/history.ts') };
+const load: Leaf = { load: () => import('./commands/load.ts') };
+const save: Leaf = { load: () => import('./commands/save.ts') };
+const import_: Leaf = { load: () => import('./commands/import.ts') };
+const tag: Leaf = { load: () => import('./commands/tag.ts') };
+const rmi: Leaf = { load: () => import('./commands/rmi.ts') };
+const pull: Leaf = { load: () => import('./commands/pull.ts') };
+const events: Leaf = { load: () => import('./commands/events.ts') };
+const info: Leaf = { load: () => import('./commands/info.ts') };
+
+const container: Noun = {
+  summary: 'Manage containers',
+  commands: {
+    attach,
+    cp,
+    create,
+    diff,
+    exec,
+    export: export_,
+    inspect: { load: () => import('./commands/container-inspect.ts') },
+    kill,
+    logs,
+    ls: ps,
+    pause,
+    port,
+    prune: { load: () => import('./commands/container-prune.ts') },
+    rename,
+    restart,
+    rm,
+    run,
+    start,
+    stats,
+    stop,
+    top,
+    unpause,
+    update,
+    wait,
+  },
+};
+
+const image: Noun = {
+  summary: 'Manage images',
+  commands: {
+    bootstrap: { load: () => import('./commands/image-bootstrap.ts') },
+    history,
+    import: import_,
+    inspect: { load: () => import('./commands/image-inspect.ts') },
+    load,
+    ls: images,
+    prune: { load: () => import('./commands/image-prune.ts') },
+    pull,
+    rm: rmi,
+    save,
+    tag,
+  },
+};
+
+const volume: Noun = {
+  summary: 'Manage volumes',
+  commands: {
+    create: { load: () => import('./commands/volume-create.ts') },
+    inspect: { load: () => import('./commands/volume-inspect.ts') },
+    ls: { load: () => import('./commands/volume-ls.ts') },
+    prune: { load: () => import('./commands/volume-prune.ts') },
+    rm: { load: () => import('./commands/volume-rm.ts') },
+  },
+};
+
+const network: Noun = {
+  summary: 'Manage networks',
+  commands: {
+    connect: { load: () => import('./commands/network-connect.ts') },
+    create: { load: () => import('./commands/network-create.ts') },
+    disconnect: { load: () => import('./commands/network-disconnect.ts') },
+    inspect: { load: () => import('./commands/network-inspect.ts') },
+    ls: { load: () => import('./commands/network-ls.ts') },
+    prune: { load: () => import('./commands/network-prune.ts') },
+    rm: { load: () => import('./commands/network-rm.ts') },
+  },
+};
+
+const system: Noun = {
+  summary: 'Manage the daemon and what it keeps',
+  commands: {
+    df: { load: () => import('./commands/system-df.ts') },
+    events,
+    info,
+    prune: { load: () => import('./commands/system-prune.ts') },
+  },
+};
+
+/** The commands as `slipway --help` groups them: how one learns them, not the alphabet. */
+export const GROUPS: Readonly<Record<string, Readonly<Record<string, Node>>>> = {
+  'Run containers': { run, exec, ps, logs, stop, start, restart, rm },
+  'Look inside': {
+    inspect: { load: () => import('./commands/inspect.ts') },
+    attach,
+    cp,
+    diff,
+    port,
+    stats,
+    top,
+  },
+  Control: { create, kill, pause, unpause, rename, update, wait, export: export_ },
+  Images: { images, pull, load, save, import: import_, tag, rmi, history },
+  'By noun': { container, image, volume, network, system },
+  'The daemon and this command': {
+    version: { load: () => import('./commands/version.ts') },
+    info,
+    events,
+    completion: { load: () => import('./commands/completion.ts') },
+    help: { load: () => import('./commands/help.ts') },
+  },
+};
+
+/** Not listed in the help: what the completion scripts call. */
+const HIDDEN: Readonly<Record<string, Node>> = {
+  __complete: { load: () => import('./commands/complete.ts') },
+};
+
+/** Other spellings that docker knows, by noun. */
+const ALIASES: Readonly<Record<string, string>> = { list: 'ls', remove: 'rm', ps: 'ls' };
+
+/** The root of the command tree. */
+export const ROOT: Noun = {
+  summary: 'Containers on your machine',
+  commands: Object.assign({}, ...Object.values(GROUPS), HIDDEN) as Record<string, Node>,
+};
+
+/** The command or noun below `noun`, also by an alias. */
+export function findBelow(noun: Noun, word: string): Node | undefined {
+  const name =
+    !Object.hasOwn(noun.commands, word) && noun !== ROOT ? (ALIASES[word] ?? word) : word;
+  return Object.hasOwn(noun.commands, name) ? noun.commands[name] : undefined;
+}
+
+/** The longest path of words that name a command, and the rest of the words. */
+export function findCommand(words: readonly string[]): {
+  readonly path: readonly string[];
+  readonly node: Node;
+  readonly rest: readonly string[];
+} {
+  let node: Node = ROOT;
+  let depth = 0;
+  while ('commands' in node && depth < words.length) {
+    const below = findBelow(node, words[depth] as string);
+    if (below === undefined) break;
+    node = below;
+    depth++;
+  }
+  return { path: words.slice(0, depth), node, rest: words.slice(depth) };
+}
