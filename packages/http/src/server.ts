@@ -95,7 +95,9 @@ class Connections {
     const gone = this.#signalOf(response, () => !response.writableFinished);
     try {
       const reply = await this.#reply(incoming, gone);
-      if (!incoming.complete && reply.kind !== 'hijack') this.#giveUpBody(incoming, response);
+      // A stream may read the body while it is written, as load and import do.
+      const isDoneWithBody = reply.kind === 'json' || reply.kind === 'empty';
+      if (!incoming.complete && isDoneWithBody) this.#giveUpBody(incoming, response);
       if (reply.kind === 'hijack') {
         await hijackResponse(incoming, response, reply, this.#hijackContext(gone()));
       } else {
@@ -195,12 +197,12 @@ class Connections {
 
   /** The handler answered without reading the body to its end: read on for a moment, so that the answer arrives. */
   #giveUpBody(incoming: IncomingMessage, response: ServerResponse): void {
-    response.shouldKeepAlive = false;
+    if (incoming.complete || incoming.readableFlowing === true) return;
+    if (!response.headersSent) response.shouldKeepAlive = false;
     incoming.resume();
-    response.once('finish', () => {
-      const timer = this.#clock.timer(UNREAD_BODY_MS, () => incoming.socket.destroy());
-      incoming.once('close', () => timer[Symbol.dispose]());
-    });
+    const { socket } = incoming;
+    const timer = this.#clock.timer(UNREAD_BODY_MS, () => socket.destroySoon());
+    incoming.once('close', () => timer[Symbol.dispose]());
   }
 
   /** The reply broke off half way; cutting the connection is how the client learns of it. */
