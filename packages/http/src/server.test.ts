@@ -316,6 +316,42 @@ test('a reply to a body that nobody reads arrives all the same', async (t) => {
   assert.deepEqual([answer.status, message(answer)], [400, 'not an archive']);
 });
 
+test('a stream that is answered while the body is still sent gets every byte of it', async (t) => {
+  const socketPath = await start(t, [
+    {
+      method: 'POST',
+      path: '/count',
+      handler: (request) =>
+        stream(
+          200,
+          'text/plain',
+          (async function* () {
+            let sizeBytes = 0;
+            yield 'counting ';
+            for await (const chunk of request.body) sizeBytes += chunk.byteLength;
+            yield String(sizeBytes);
+          })(),
+        ),
+    },
+    {
+      method: 'POST',
+      path: '/refuse',
+      handler: (request) =>
+        stream(
+          200,
+          'text/plain',
+          (async function* () {
+            for await (const _chunk of request.body) break;
+            yield 'no';
+          })(),
+        ),
+    },
+  ]);
+  const body = 'x'.repeat(20_000_000);
+  assert.equal((await ask(socketPath, 'POST', '/count', { body })).body, 'counting 20000000');
+  assert.equal((await ask(socketPath, 'POST', '/refuse', { body })).body, 'no');
+});
+
 const echo: Route = {
   method: 'POST',
   path: '/echo',
