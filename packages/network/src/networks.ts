@@ -54,13 +54,15 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   const kernel = new Kernel();
   const firewall = new Firewall(options.tableName ?? 'slipway', options.logger);
   try {
-    await firewall.open();
+    await Promise.all([firewall.open(), kernel.run('shareFolder', netnsRoot(options))]);
   } catch (error) {
     await kernel[Symbol.asyncDispose]();
     throw error;
   }
   return new HostNetworks(options, kernel, firewall);
 }
+
+const netnsRoot = ({ runRoot }: NetworksOptions): string => join(runRoot, 'netns');
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
@@ -121,7 +123,7 @@ class HostNetworks implements Networks {
     this.#firewall = firewall;
     this.#random = random;
     this.#logger = logger;
-    this.#netnsRoot = join(runRoot, 'netns');
+    this.#netnsRoot = netnsRoot(options);
     this.#vethPrefix = `v${owner.slice(0, 4)}`;
     this.#preparedCount = options.prepared ?? DEFAULT_PREPARED;
     this.#ports = new PublishedPorts(random);
@@ -310,6 +312,7 @@ class HostNetworks implements Networks {
     await this.#ports[Symbol.asyncDispose]();
     await this.#bridges[Symbol.asyncDispose]();
     if (this.#bridges.isEmpty) await this.#firewall.remove();
+    await this.#kernel.run('unshareFolder', this.#netnsRoot);
     await this.#kernel[Symbol.asyncDispose]();
   }
 

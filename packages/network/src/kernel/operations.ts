@@ -1,9 +1,16 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isSlipwayError } from '@slipway/base';
 import type { InterfaceCounters } from '../network.ts';
 import * as netlink from './netlink.ts';
-import { bindMount, enterNetwork, NetlinkSocket, unmount, unshareNetwork } from './system-calls.ts';
+import {
+  bindMount,
+  enterNetwork,
+  NetlinkSocket,
+  shareMount,
+  unmount,
+  unshareNetwork,
+} from './system-calls.ts';
 
 /** One interface to be made in a namespace, with its other end on a bridge. */
 export interface Attachment {
@@ -70,6 +77,22 @@ export function deleteLink(name: string): void {
   } catch (error) {
     if (!(isSlipwayError(error) && error.reason === 'ENODEV')) throw error;
   }
+}
+
+/**
+ * Makes a folder in which namespaces can be mounted after a shim was given its own view of the mounts: they reach it all
+ * the same. As `ip netns` does it.
+ */
+export function shareFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const isMounted = readFileSync('/proc/thread-self/mountinfo', 'utf8').includes(` ${path} `);
+  if (!isMounted) bindMount(path, path);
+  shareMount(path);
+}
+
+/** Takes the mount of a shared folder away, unless namespaces are still in it. */
+export function unshareFolder(path: string): void {
+  if (readdirSync(path).length === 0) unmount(path);
 }
 
 /** Makes a namespace at `path` with loopback and the attachments; nothing is left behind when it fails. */

@@ -19,6 +19,7 @@ const calls = {
 
 const CLONE_NEWNET = 0x40000000;
 const MS_BIND = 4096;
+const MS_SHARED = 1 << 20;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const AF_NETLINK = 16;
@@ -46,6 +47,11 @@ export const enterNetwork = (fd: number): void => {
 
 export const bindMount = (source: string, target: string): void => {
   check(calls.mount(source, target, null, MS_BIND, null), `cannot mount ${source} on ${target}`);
+};
+
+/** Mounts that are made below this one are seen in the mount namespaces that were copied from ours. */
+export const shareMount = (target: string): void => {
+  check(calls.mount(null, target, null, MS_SHARED, null), `cannot share the mount ${target}`);
 };
 
 /** Takes the mount away; nothing when there is none. */
