@@ -63,7 +63,6 @@ static _Noreturn void become_shim(int listen_fd, char *payload, size_t size) {
 
 /* Each request is answered, in order, by two int32: the shim's pid or 0, and an errno. */
 static int launch(void) {
-  char why[256];
   signal(SIGCHLD, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
   for (int s = 1; s < 4; s++) signal((int[]){0, SIGINT, SIGTERM, SIGHUP}[s], SIG_IGN);
@@ -72,11 +71,6 @@ static int launch(void) {
     (void)!write(oom, "-999", 4);
     close(oom);
   }
-  if (!rootfs_enter_namespace(why, sizeof why)) {
-    fprintf(stderr, "slipway-shim: %s\n", why);
-    return 1;
-  }
-  hide_unified_cgroup();
   uint32_t size;
   while (read_all(0, &size, sizeof size)) {
     char *payload = size < 1 << 20 ? malloc(size) : NULL;

@@ -17,16 +17,19 @@ static bool fail(char *why, size_t size, const char *what, const char *path) {
   return false;
 }
 
-void hide_unified_cgroup(void) {
+/* crun 1.8 refuses hybrid hosts whose v2 hierarchy holds a controller; where it is not to be seen, it does not mind. */
+static void hide_unified_cgroup(void) {
   struct statfs fs;
   const long cgroup2_magic = 0x63677270;
   const char *path = "/sys/fs/cgroup/unified";
   if (statfs(path, &fs) == 0 && fs.f_type == cgroup2_magic) umount2(path, MNT_DETACH);
 }
 
+/* Taken from the host's as it is now: what was mounted since the daemon started is there too. */
 bool rootfs_enter_namespace(char *why, size_t size) {
   if (unshare(CLONE_NEWNS) < 0) return fail(why, size, "cannot unshare the mount namespace for", "the sandbox");
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return fail(why, size, "cannot make slave", "/");
+  hide_unified_cgroup();
   return true;
 }
 

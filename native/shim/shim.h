@@ -39,8 +39,6 @@ struct rootfs {
 };
 bool rootfs_enter_namespace(char *why, size_t why_size);
 bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);
-/* Hybrid hosts: crun refuses to run while a cgroup2 file system is mounted beside the v1 controllers. */
-void hide_unified_cgroup(void);
 
 /* log.c: Docker's json-file format. */
 struct log_stream {

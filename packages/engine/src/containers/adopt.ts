@@ -11,6 +11,7 @@ import { recordExit, scheduleRestart } from './supervise.ts';
 
 /** What docker says of a container whose end nobody saw: the machine was restarted. */
 const UNKNOWN_EXIT = 255;
+const CONTAINER_ID = /^[0-9a-f]{64}$/;
 
 /**
  * Takes up the containers of the daemon before this one: those that run are watched again, those that ended meanwhile
@@ -21,7 +22,7 @@ export async function adoptContainers(context: ContainerContext): Promise<void> 
   const known = context.registry.list();
   const running = known.filter((container) => isRunning(container.state));
   const keep = new Set<string>(running.map(({ definition }) => definition.id));
-  await Promise.all([context.runtime.sweep(keep), sweepFolders(context)]);
+  await Promise.all([context.runtime.sweep(keep), sweepFolders(context), sweepSnapshots(context)]);
   await Promise.all(running.map((container) => adopt(context, container)));
   // After the running ones took theirs back: what nobody took is left over.
   await context.networking.sweep(keep);
@@ -79,5 +80,14 @@ async function sweepFolders(context: ContainerContext): Promise<void> {
         'a leftover folder could not be removed',
       );
     });
+  }
+}
+
+/** The writable layers of containers that never came to be, or were removed. */
+async function sweepSnapshots(context: ContainerContext): Promise<void> {
+  for await (const { key, kind } of context.snapshots.list()) {
+    if (kind !== 'active' || !CONTAINER_ID.test(key) || context.registry.findById(key) !== undefined)
+      continue;
+    await context.snapshots.remove(key);
   }
 }

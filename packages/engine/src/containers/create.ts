@@ -49,7 +49,7 @@ export async function createContainer(
   const id = containerId(newId(context.random));
   // The name is taken before the first await, so that of two simultaneous creates one is refused.
   const freeName = chooseName(context, name, id);
-  using _reservation = context.registry.reserve(freeName, { id, chainId: image.chainId });
+  using _reservation = context.registry.reserveName(freeName, id);
   const networks = resolveNetworks(context, host, config, NetworkingConfig?.EndpointsConfig ?? {});
   const folder = hostPath(join(context.config.root, id));
   const mounts: MountPoint[] = [];

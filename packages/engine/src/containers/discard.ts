@@ -22,7 +22,8 @@ export async function discardContainer(
   publish(context, container, 'destroy');
   container.output.end();
   container.nextExit.resolve(ended(container.state));
-  container.removed.resolve(ended(container.state));
+  // What went wrong in its life is not an error of its removal.
+  container.removed.resolve({ ...ended(container.state), error: '' });
 }
 
 async function removeSnapshot(context: ContainerContext, id: string): Promise<void> {

@@ -1,17 +1,11 @@
 import { SlipwayError } from '@slipway/base';
 import type { Container } from './container.ts';
 
-/** A container that is being made. */
-export interface Reservation {
-  readonly id: string;
-  readonly chainId: string | undefined;
-}
-
 /** Every container of this daemon, by id and by name. */
 export class ContainerRegistry {
   readonly #byId = new Map<string, Container>();
   readonly #byName = new Map<string, Container>();
-  readonly #reserved = new Map<string, Reservation>();
+  readonly #reserved = new Map<string, string>();
 
   add(container: Container): void {
     this.#byId.set(container.definition.id, container);
@@ -29,23 +23,15 @@ export class ContainerRegistry {
     this.#byName.set(name, container);
   }
 
-  /** Holds a name, and what the container will stand on, while it is being made; until disposed. */
-  reserve(name: string, reservation: Reservation): Disposable {
-    this.#reserved.set(name, reservation);
+  /** Holds a name for a container that is being made, until disposed. */
+  reserveName(name: string, id: string): Disposable {
+    this.#reserved.set(name, id);
     return { [Symbol.dispose]: () => this.#reserved.delete(name) };
   }
 
   /** The id of the container that has this name or is about to. */
   holderOf(name: string): string | undefined {
-    return this.#byName.get(name)?.definition.id ?? this.#reserved.get(name)?.id;
-  }
-
-  /** The keys of all snapshots that containers stand on, or are about to. */
-  snapshotKeys(): string[] {
-    const definitions = this.list().map(({ definition }) => definition);
-    return [...definitions, ...this.#reserved.values()].flatMap(({ id, chainId }) =>
-      chainId === undefined ? [id] : [id, chainId],
-    );
+    return this.#byName.get(name)?.definition.id ?? this.#reserved.get(name);
   }
 
   findByName(name: string): Container | undefined {

@@ -68,11 +68,6 @@ export class ContainerService implements AsyncDisposable {
     return await listContainers(this.#context, { all: true, limit: 0, size: true, filters: new Map() });
   }
 
-  /** The keys of snapshots that containers stand on: roots of the garbage collection. */
-  snapshotKeys(): string[] {
-    return this.#context.registry.snapshotKeys();
-  }
-
   /** Stops everything that runs, side by side, each with its own time-out. */
   async stopAll(): Promise<void> {
     const running = this.#context.registry.list().filter(({ state }) => isRunning(state));

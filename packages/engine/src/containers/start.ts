@@ -45,7 +45,7 @@ export async function startLocked(context: ContainerContext, container: Containe
     await run(context, container);
   } catch (error) {
     await recordFailure(context, container, error);
-    throw inDockersWords(error);
+    throw inDockersWords(container, error);
   }
   publish(context, container, 'start');
 }
@@ -166,7 +166,7 @@ async function recordFailure(context: ContainerContext, container: Container, er
   container.state = transition(container.state, {
     type: 'startFailed',
     exitCode: failureCode(error),
-    error: errorMessage(inDockersWords(error)),
+    error: errorMessage(inDockersWords(container, error)),
   });
   context.records.saveState(container);
   container.output.end();
@@ -187,11 +187,23 @@ function failureCode(error: unknown): number {
 }
 
 /** The docker command finds out by these words whether to exit with 126, 127 or 125. */
-function inDockersWords(error: unknown): unknown {
-  if (!isSlipwayError(error) || error.reason === undefined || !error.reason.startsWith('EXEC_')) return error;
+function inDockersWords(container: Container, error: unknown): unknown {
+  if (!isSlipwayError(error)) return error;
+  const why = execFailure(error.reason, container.definition.args[0] ?? '');
+  if (why === undefined) return error;
   return new SlipwayError(
     'InvalidArgument',
-    `failed to create task for container: failed to create shim task: OCI runtime create failed: ${error.message}: unknown`,
-    { cause: error, reason: error.reason },
+    `failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: exec: ${why}: unknown`,
+    { cause: error, ...(error.reason === undefined ? {} : { reason: error.reason }) },
   );
+}
+
+/** Docker's words for why a program does not run; undefined for any other failure. */
+export function execFailure(reason: string | undefined, program: string): string | undefined {
+  const name = JSON.stringify(program);
+  if (reason === 'EXEC_NOT_EXECUTABLE') return `${name}: permission denied`;
+  if (reason !== 'EXEC_NOT_FOUND') return undefined;
+  return program.includes('/')
+    ? `${name}: stat ${program}: no such file or directory`
+    : `${name}: executable file not found in $PATH`;
 }
