@@ -53,11 +53,9 @@ function readInput(path: readonly string[], command: Command, rest: readonly str
     const table: FlagTable = { ...command.flags, ...HELP_FLAG };
     return parseArguments(rest, table, { interspersed: command.interspersed ?? true });
   } catch (error) {
-    throw new ExitError(
-      usageCode,
-      `${errorMessage(error)}\nSee 'slipway ${path.join(' ')} --help'.`,
-      { cause: error },
-    );
+    throw new ExitError(usageCode, `${errorMessage(error)}\nSee 'slipway ${path.join(' ')} --help'.`, {
+      cause: error,
+    });
   }
 }
 

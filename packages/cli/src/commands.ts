@@ -166,8 +166,7 @@ export const ROOT: Noun = {
 
 /** The command or noun below `noun`, also by an alias. */
 export function findBelow(noun: Noun, word: string): Node | undefined {
-  const name =
-    !Object.hasOwn(noun.commands, word) && noun !== ROOT ? (ALIASES[word] ?? word) : word;
+  const name = !Object.hasOwn(noun.commands, word) && noun !== ROOT ? (ALIASES[word] ?? word) : word;
   return Object.hasOwn(noun.commands, name) ? noun.commands[name] : undefined;
 }
 

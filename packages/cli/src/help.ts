@@ -95,7 +95,10 @@ export function flagLines(table: FlagTable): string[] {
       const short = flag.short === undefined ? '    ' : `-${flag.short}, `;
       const value = flag.kind === 'boolean' ? '' : ` ${flag.value}`;
       const initial = flag.initial === true || (typeof flag.initial === 'string' && flag.initial !== '');
-      return [`${short}--${name}${value}`, `${flag.help}${initial ? ` (default ${flag.initial})` : ''}`] as const;
+      return [
+        `${short}--${name}${value}`,
+        `${flag.help}${initial ? ` (default ${flag.initial})` : ''}`,
+      ] as const;
     });
   return columns(rows);
 }

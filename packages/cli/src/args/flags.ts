@@ -1,7 +1,14 @@
 import { SlipwayError } from '@slipway/base/errors';
 
 /** What a flag's or an argument's value names, so that the shell can complete it. */
-export type Completion = 'container' | 'running' | 'image' | 'volume' | 'network' | 'file' | readonly string[];
+export type Completion =
+  | 'container'
+  | 'running'
+  | 'image'
+  | 'volume'
+  | 'network'
+  | 'file'
+  | readonly string[];
 
 export interface FlagOptions {
   /** One letter. */
@@ -103,7 +110,14 @@ export function parsed<T>(
   parse: (text: string) => T,
   options: FlagOptions = {},
 ): Flag<T | undefined> {
-  return { kind: 'value', help, initial: undefined, value: 'string', ...options, read: (value) => parse(value) };
+  return {
+    kind: 'value',
+    help,
+    initial: undefined,
+    value: 'string',
+    ...options,
+    read: (value) => parse(value),
+  };
 }
 
 /** The flag `--filter` of every list. */

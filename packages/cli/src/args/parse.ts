@@ -124,6 +124,7 @@ function readShorts(
 
 function shortNames(table: FlagTable): ReadonlyMap<string, string> {
   const shorts = new Map<string, string>();
-  for (const [name, flag] of Object.entries(table)) if (flag.short !== undefined) shorts.set(flag.short, name);
+  for (const [name, flag] of Object.entries(table))
+    if (flag.short !== undefined) shorts.set(flag.short, name);
   return shorts;
 }

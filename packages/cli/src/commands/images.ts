@@ -17,7 +17,7 @@ export default defineCommand({
   },
   examples: [
     ['images', 'all of them'],
-    ["images -q --filter dangling=true", 'the ids of those without a name'],
+    ['images -q --filter dangling=true', 'the ids of those without a name'],
   ],
   async run({ client, clock, stdout }, { flags, args }) {
     const filters = parseFilters(flags.filter);

@@ -8,7 +8,12 @@ export default defineCommand({
   flags: { format: { ...formatFlag(), short: 'f' }, client: boolean('Only this command; asks no daemon') },
   examples: [["version --format '{{.Server.Version}}'", "only the daemon's version"]],
   async run({ client, stdout }, { flags }) {
-    const Client = { Version: SLIPWAY_VERSION, NodeVersion: process.version, Os: process.platform, Arch: process.arch };
+    const Client = {
+      Version: SLIPWAY_VERSION,
+      NodeVersion: process.version,
+      Os: process.platform,
+      Arch: process.arch,
+    };
     if (flags.format !== '') {
       const Server = flags.client ? null : await client.system.version();
       const { compileTemplate } = await import('../format/template.ts');

@@ -20,7 +20,16 @@ export const containerLayout = (withSize: boolean): ListLayout => ({
     LocalVolumes: 'LOCAL VOLUMES',
     Networks: 'NETWORKS',
   },
-  columns: ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names', ...(withSize ? ['Size'] : [])],
+  columns: [
+    'ID',
+    'Image',
+    'Command',
+    'RunningFor',
+    'Status',
+    'Ports',
+    'Names',
+    ...(withSize ? ['Size'] : []),
+  ],
 });
 
 /** A container's fields as `ps` shows them. */
@@ -43,7 +52,10 @@ export function containerRow(
     Labels: () => formatLabels(container.Labels),
     Mounts: () => (container.Mounts ?? []).map(({ Name, Source }) => short(Name || Source, 15)).join(','),
     LocalVolumes: () => String((container.Mounts ?? []).filter(({ Driver }) => Driver === 'local').length),
-    Networks: () => Object.keys(container.NetworkSettings?.Networks ?? {}).sort().join(','),
+    Networks: () =>
+      Object.keys(container.NetworkSettings?.Networks ?? {})
+        .sort()
+        .join(','),
     labelMap: () => container.Labels ?? {},
   };
 }

@@ -21,7 +21,10 @@ export function formatList(layout: ListLayout, rows: readonly Fields[], format: 
   const render = compileTemplate(template, FUNCTIONS);
   const lines = rows.map((row) => render(withLabel(row)));
   if (!isTable) return lines.map((line) => `${line}\n`).join('');
-  const heading = compileTemplate(template, HEADER_FUNCTIONS)({
+  const heading = compileTemplate(
+    template,
+    HEADER_FUNCTIONS,
+  )({
     ...layout.headings,
     Label: (name: unknown) => String(name),
   });

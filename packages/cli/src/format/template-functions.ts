@@ -4,7 +4,8 @@ import { SlipwayError } from '@slipway/base/errors';
 export type TemplateFunction = (...values: any[]) => unknown;
 export type TemplateFunctions = Readonly<Record<string, TemplateFunction>>;
 
-const failure = (message: string): SlipwayError => new SlipwayError('InvalidArgument', `template: ${message}`);
+const failure = (message: string): SlipwayError =>
+  new SlipwayError('InvalidArgument', `template: ${message}`);
 
 /**
  * Go's and docker's template functions.

@@ -136,7 +136,12 @@ class Parser {
     if (then.ended === '') throw failure(`unexpected EOF: {{${kind} ${condition}}} has no {{end}}`);
     const chained = splitKeyword(then.ended.slice('else'.length).trim());
     if (chained[0] === 'if' || chained[0] === 'with') {
-      return { kind, pipeline, then: then.nodes, otherwise: [this.#control(chained[0], chained[1], depth + 1)] };
+      return {
+        kind,
+        pipeline,
+        then: then.nodes,
+        otherwise: [this.#control(chained[0], chained[1], depth + 1)],
+      };
     }
     const otherwise = this.#block(depth + 1);
     if (splitKeyword(otherwise.ended)[0] !== 'end') throw failure(`expected {{end}} after {{else}}`);

@@ -1,6 +1,12 @@
 import { SlipwayError } from '@slipway/base/errors';
-import { type Expression, parseTemplate, type Pipeline, type TemplateNode } from './template-parser.ts';
-import { FUNCTIONS, type TemplateFunction, type TemplateFunctions, printValue, truthy } from './template-functions.ts';
+import {
+  FUNCTIONS,
+  printValue,
+  type TemplateFunction,
+  type TemplateFunctions,
+  truthy,
+} from './template-functions.ts';
+import { type Expression, type Pipeline, parseTemplate, type TemplateNode } from './template-parser.ts';
 
 /** A template that was parsed once, and is rendered for each value. */
 export type Template = (value: unknown) => string;
@@ -127,7 +133,8 @@ class Renderer {
       if (typeof method !== 'function') throw failure(`.${name} is not a method but has arguments`);
       return method(...rest.map((word) => this.#evaluate(word, scope)), ...piped);
     }
-    if (rest.length > 0 || piped.length > 0) throw failure('a value was given arguments; only functions take them');
+    if (rest.length > 0 || piped.length > 0)
+      throw failure('a value was given arguments; only functions take them');
     return this.#evaluate(first, scope);
   }
 
@@ -139,7 +146,12 @@ class Renderer {
   }
 
   /** The first operand that decides; later ones are not evaluated. */
-  #shortCircuit(name: 'and' | 'or', words: readonly Expression[], scope: Scope, piped: readonly unknown[]): unknown {
+  #shortCircuit(
+    name: 'and' | 'or',
+    words: readonly Expression[],
+    scope: Scope,
+    piped: readonly unknown[],
+  ): unknown {
     let value: unknown;
     for (const word of words) {
       value = this.#evaluate(word, scope);
@@ -169,7 +181,8 @@ class Renderer {
     let value = start;
     for (const name of path) {
       if (value === undefined || value === null) throw failure(`nil pointer evaluating .${name}`);
-      if (!(value instanceof Object)) throw failure(`can't evaluate field ${name} in ${JSON.stringify(value)}`);
+      if (!(value instanceof Object))
+        throw failure(`can't evaluate field ${name} in ${JSON.stringify(value)}`);
       // Below the root a missing field is one that the daemon left out because it is empty.
       if (!Object.hasOwn(value, name) && (value === this.#root || Array.isArray(value))) {
         throw failure(`there is no field ${name}${available(value)}`);
@@ -182,7 +195,8 @@ class Renderer {
   }
 }
 
-const failure = (message: string): SlipwayError => new SlipwayError('InvalidArgument', `template: ${message}`);
+const failure = (message: string): SlipwayError =>
+  new SlipwayError('InvalidArgument', `template: ${message}`);
 
 const available = (value: object): string =>
   Array.isArray(value) ? ' in a list' : `; there are ${Object.keys(value).sort().join(', ')}`;

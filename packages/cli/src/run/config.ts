@@ -30,7 +30,10 @@ export function attachedStreams(flags: CreateFlags, detach: boolean): AttachedSt
   const named = flags.attach.map((name) => name.toLowerCase());
   for (const name of named) {
     if (!['stdin', 'stdout', 'stderr'].includes(name)) {
-      throw new SlipwayError('InvalidArgument', `cannot attach to "${name}": stdin, stdout and stderr are known`);
+      throw new SlipwayError(
+        'InvalidArgument',
+        `cannot attach to "${name}": stdin, stdout and stderr are known`,
+      );
     }
   }
   if (detach) return { stdin: false, stdout: false, stderr: false };
@@ -213,9 +216,7 @@ function compact(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).filter(
       ([, value]) =>
-        value !== undefined &&
-        value !== '' &&
-        !(value instanceof Object && Object.keys(value).length === 0),
+        value !== undefined && value !== '' && !(value instanceof Object && Object.keys(value).length === 0),
     ),
   );
 }

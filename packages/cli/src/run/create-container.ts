@@ -16,14 +16,17 @@ export async function createContainer(
   const config = await createConfig(input, streams, context.env);
   const options = { name: flags.name || undefined, platform: flags.platform || undefined };
   if (flags.cidfile !== '') await refuseExisting(flags.cidfile);
-  const pull = () => pullImage(context, image, { platform: flags.platform, quiet: flags.quiet, out: context.stderr });
+  const pull = () =>
+    pullImage(context, image, { platform: flags.platform, quiet: flags.quiet, out: context.stderr });
   if (flags.pull === 'always') await pull();
-  const { Id, Warnings } = await context.client.containers.create(config, options).catch(async (error: unknown) => {
-    if (flags.pull !== 'missing' || !isMissingImage(error)) throw error;
-    if (!flags.quiet) context.stderr.write(`Unable to find image '${withTag(image)}' locally\n`);
-    await pull();
-    return context.client.containers.create(config, options);
-  });
+  const { Id, Warnings } = await context.client.containers
+    .create(config, options)
+    .catch(async (error: unknown) => {
+      if (flags.pull !== 'missing' || !isMissingImage(error)) throw error;
+      if (!flags.quiet) context.stderr.write(`Unable to find image '${withTag(image)}' locally\n`);
+      await pull();
+      return context.client.containers.create(config, options);
+    });
   for (const warning of Warnings ?? []) context.stderr.write(`WARNING: ${warning}\n`);
   if (flags.cidfile !== '') await writeFile(flags.cidfile, Id);
   return Id;

@@ -116,7 +116,9 @@ export const parseTmpfs = (values: readonly string[]): Record<string, string> =>
 /** The fields of a line of CSV: apart by commas, or in double quotes. */
 function splitFields(value: string): string[] {
   const fields = value.match(/("(?:[^"]|"")*"|[^,"]+)+/g) ?? [];
-  return fields.map((field) => field.replace(/"((?:[^"]|"")*)"/g, (_, text: string) => text.replaceAll('""', '"')));
+  return fields.map((field) =>
+    field.replace(/"((?:[^"]|"")*)"/g, (_, text: string) => text.replaceAll('""', '"')),
+  );
 }
 
 function driverConfig(options: Record<string, unknown>): Record<string, unknown> {

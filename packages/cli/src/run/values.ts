@@ -105,7 +105,8 @@ export function parseThrottle(text: string, asBytes: boolean): { Path: string; R
   const colon = text.lastIndexOf(':');
   if (colon < 1) throw invalid(`invalid device rate "${text}": expected PATH:RATE`);
   const rate = text.slice(colon + 1);
-  if (!asBytes && !/^\d+$/.test(rate)) throw invalid(`invalid device rate "${text}": "${rate}" is not a number`);
+  if (!asBytes && !/^\d+$/.test(rate))
+    throw invalid(`invalid device rate "${text}": "${rate}" is not a number`);
   return { Path: text.slice(0, colon), Rate: asBytes ? parseBytes(rate) : Number(rate) };
 }
 

@@ -50,6 +50,7 @@ function progressLine({ id, status, progressDetail }: ProgressMessage): string {
   if (total <= 0) return `${id}: ${status}${current > 0 ? ` ${formatSize(current)}` : ''}`;
   const filled = Math.floor(Math.min(1, current / total) * BAR_WIDTH);
   const bar = `[${'='.repeat(filled)}${filled < BAR_WIDTH ? '>' : ''}${' '.repeat(Math.max(0, BAR_WIDTH - filled - 1))}]`;
-  const amount = units === undefined ? `${formatSize(current)}/${formatSize(total)}` : `${current}/${total} ${units}`;
+  const amount =
+    units === undefined ? `${formatSize(current)}/${formatSize(total)}` : `${current}/${total} ${units}`;
   return `${id}: ${status} ${bar} ${amount}`;
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { FrameDecoder } from '@slipway/api/docker/framing';
 import { DEFAULT_DETACH_KEYS, DetachScanner, parseDetachKeys } from '@slipway/api/docker/detach-keys';
+import { FrameDecoder } from '@slipway/api/docker/framing';
 import type { Hijacked } from '@slipway/client';
 import type { Context } from '../command.ts';
 

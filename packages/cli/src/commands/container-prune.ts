@@ -1,0 +1,23 @@
+import { boolean, list } from '../args/flags.ts';
+import { defineCommand } from '../command.ts';
+import { confirm } from '../each.ts';
+import { parseFilters } from '../format/list.ts';
+import { formatSize } from '../format/units.ts';
+
+export default defineCommand({
+  summary: 'Remove all stopped containers',
+  arguments: { usage: '', min: 0, max: 0 },
+  flags: {
+    filter: list('Only those, e.g. "until=24h"', { value: 'filter' }),
+    force: boolean('Do not ask', { short: 'f' }),
+  },
+  examples: [['container prune -f', 'without asking']],
+  async run(context, { flags }) {
+    if (!(await confirm(context, 'WARNING! This will remove all stopped containers.', flags.force))) return;
+    const filters = parseFilters(flags.filter);
+
+    const reply = await context.client.containers.prune(filters);
+    for (const name of reply.ContainersDeleted ?? []) context.stdout.write(`${name}\n`);
+    context.stdout.write(`\nTotal reclaimed space: ${formatSize(reply.SpaceReclaimed ?? 0)}\n`);
+  },
+});

@@ -1,0 +1,26 @@
+import { boolean, list } from '../args/flags.ts';
+import { defineCommand } from '../command.ts';
+import { confirm } from '../each.ts';
+import { parseFilters } from '../format/list.ts';
+import { formatSize } from '../format/units.ts';
+
+export default defineCommand({
+  summary: 'Remove all unused images',
+  arguments: { usage: '', min: 0, max: 0 },
+  flags: {
+    all: boolean('Also those with a name', { short: 'a' }),
+    filter: list('Only those, e.g. "until=24h"', { value: 'filter' }),
+    force: boolean('Do not ask', { short: 'f' }),
+  },
+  examples: [['image prune -f', 'without asking']],
+  async run(context, { flags }) {
+    if (!(await confirm(context, 'WARNING! This will remove images that no container uses.', flags.force)))
+      return;
+    const filters = parseFilters(flags.filter);
+    filters['dangling'] = [String(!flags.all)];
+    const reply = await context.client.images.prune(filters);
+    for (const { Deleted, Untagged } of reply.ImagesDeleted ?? [])
+      context.stdout.write(Deleted === undefined ? `untagged: ${Untagged}\n` : `deleted: ${Deleted}\n`);
+    context.stdout.write(`\nTotal reclaimed space: ${formatSize(reply.SpaceReclaimed ?? 0)}\n`);
+  },
+});
