@@ -44,7 +44,8 @@ async function dispatch(argv: readonly string[], world: Omit<Context, 'client'>)
   if (flags['help'] === true) return showHelp(path, command, world);
   using client = new Client(before.flags.host || world.env['SLIPWAY_HOST'] || DEFAULT_HOST);
   checkArguments(path, command, args);
-  return (await command.run({ ...world, client }, { flags, args, given })) ?? 0;
+  const exitCode = await command.run({ ...world, client }, { flags, args, given });
+  return typeof exitCode === 'number' ? exitCode : 0;
 }
 
 function readInput(path: readonly string[], command: Command, rest: readonly string[]) {

@@ -34,8 +34,8 @@ export interface Command<F extends FlagTable = FlagTable> {
   readonly interspersed?: boolean;
   /** Command lines without `slipway`, each with what it does. */
   readonly examples: readonly (readonly [line: string, does: string])[];
-  /** The exit code; 0 when it returns nothing. */
-  readonly run: (context: Context, input: Input<F>) => Promise<number | undefined | void>;
+  /** The exit code; a number, or 0 when it is none. */
+  readonly run: (context: Context, input: Input<F>) => Promise<unknown>;
 }
 
 export interface Input<F extends FlagTable> {

@@ -3,14 +3,16 @@ import { SlipwayError } from '@slipway/base/errors';
 export type TemplateNode =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'action'; readonly pipeline: Pipeline }
-  | {
-      readonly kind: 'if' | 'with' | 'range';
-      readonly pipeline: Pipeline;
-      readonly then: readonly TemplateNode[];
-      readonly otherwise: readonly TemplateNode[];
-    }
+  | ControlNode
   | { readonly kind: 'break' }
   | { readonly kind: 'continue' };
+
+export interface ControlNode {
+  readonly kind: 'if' | 'with' | 'range';
+  readonly pipeline: Pipeline;
+  readonly then: readonly TemplateNode[];
+  readonly otherwise: readonly TemplateNode[];
+}
 
 /** `$a, $b := command | command`. */
 export interface Pipeline {

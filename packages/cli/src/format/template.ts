@@ -6,7 +6,13 @@ import {
   type TemplateFunctions,
   truthy,
 } from './template-functions.ts';
-import { type Expression, type Pipeline, parseTemplate, type TemplateNode } from './template-parser.ts';
+import {
+  type ControlNode,
+  type Expression,
+  type Pipeline,
+  parseTemplate,
+  type TemplateNode,
+} from './template-parser.ts';
 
 /** A template that was parsed once, and is rendered for each value. */
 export type Template = (value: unknown) => string;
@@ -85,7 +91,7 @@ class Renderer {
     }
   }
 
-  #range(node: Extract<TemplateNode, { kind: 'range' }>, scope: Scope): void {
+  #range(node: ControlNode, scope: Scope): void {
     const outer = below(scope, scope.dot);
     const entries = entriesOf(this.#pipeline({ ...node.pipeline, variables: [] }, outer));
     if (entries.length === 0) {
