@@ -80,10 +80,7 @@ export class Containers {
     return this.#connection.empty('POST', `${at(id)}/rename`, { query: { name } });
   }
 
-  remove(
-    id: string,
-    options: { force?: boolean; volumes?: boolean; link?: boolean } = {},
-  ): Promise<void> {
+  remove(id: string, options: { force?: boolean; volumes?: boolean; link?: boolean } = {}): Promise<void> {
     const { force, volumes: v, link } = options;
     return this.#connection.empty('DELETE', at(id), { query: { force, v, link } });
   }

@@ -49,7 +49,10 @@ export class Images {
     return this.#connection.lines('POST', '/images/create', { query: { ...source }, signal: options.signal });
   }
 
-  load(archive: Readable, options: { quiet?: boolean } & Signal = {}): Promise<AsyncGenerator<ProgressMessage>> {
+  load(
+    archive: Readable,
+    options: { quiet?: boolean } & Signal = {},
+  ): Promise<AsyncGenerator<ProgressMessage>> {
     return this.#connection.lines('POST', '/images/load', {
       query: { quiet: options.quiet },
       body: archive,
