@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '@slipway/base';
@@ -32,19 +33,46 @@ interface Walk {
   readonly changes: Change[];
 }
 
-async function collect(folder: string, walk: Walk): Promise<void> {
+/** Answers whether anything of the user's changed in the folder. */
+async function collect(folder: string, walk: Walk): Promise<boolean> {
+  let changed = false;
   for await (const entry of await opendir(join(walk.upper, folder))) {
     const path = join(folder, entry.name);
-    const real = join(walk.upper, path);
-    if (entry.isCharacterDevice() && (await lstat(real)).rdev === 0) {
+    const found = await lstat(join(walk.upper, path));
+    if (isPlaceholder(path, found)) continue;
+    if (found.isCharacterDevice() && found.rdev === 0) {
       walk.changes.push({ Path: path, Kind: CHANGE_KIND.deleted });
+      changed = true;
       continue;
     }
     const existed = await existsBelow(path, walk.lower);
+    const changedBelow = entry.isDirectory() && (await collect(path, walk));
+    // A folder that was there is copied up when the engine puts its own files into it: that is no change of the user's.
+    if (entry.isDirectory() && existed && !changedBelow && HOLDS_PLACEHOLDERS.has(path)) continue;
     walk.changes.push({ Path: path, Kind: existed ? CHANGE_KIND.modified : CHANGE_KIND.added });
-    if (entry.isDirectory()) await collect(path, walk);
+    changed = true;
   }
+  return changed;
 }
+
+/** What the engine and the runtime put into every container to have something to mount on, as long as it is empty. */
+const PLACEHOLDERS = new Set([
+  '/.dockerenv',
+  '/dev/console',
+  '/dev/pts',
+  '/dev/shm',
+  '/etc/hostname',
+  '/etc/hosts',
+  '/etc/mtab',
+  '/etc/resolv.conf',
+  '/proc',
+  '/sbin/docker-init',
+  '/sys',
+]);
+const HOLDS_PLACEHOLDERS = new Set(['/dev', '/etc', '/sbin']);
+
+const isPlaceholder = (path: string, found: Stats): boolean =>
+  PLACEHOLDERS.has(path) && (found.isFile() ? found.size === 0 : found.isDirectory());
 
 /** Whether the layers below show something at this path: a whiteout or an opaque folder in a layer hides those under it. */
 async function existsBelow(path: string, lower: readonly string[]): Promise<boolean> {

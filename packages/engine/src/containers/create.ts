@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CreateContainerBody } from '@slipway/api/docker';
@@ -72,10 +72,12 @@ export async function createContainer(
       networks,
       args,
     };
-    await Promise.all([
-      mkdir(folder, { recursive: true, mode: 0o710 }),
+    const [rootfs] = await Promise.all([
       context.snapshots.prepare(id, image.chainId),
+      mkdir(folder, { recursive: true, mode: 0o710 }),
     ]);
+    // Programs look for it to find out whether they are in a container.
+    await writeFile(join(rootfs.upper as string, '.dockerenv'), '', { mode: 0o755 });
     const container = newContainer(folder, definition);
     context.records.insert(container);
     context.registry.add(container);

@@ -38,7 +38,7 @@ export function containerSpec(context: ContainerContext, container: Container, f
     cwd: config.WorkingDir || '/',
     terminal: config.Tty === true,
     user: facts.user,
-    hostname: config.Hostname ?? '',
+    hostname: hostnameOf(context, container),
     domainname: config.Domainname ?? '',
     privileged: host.Privileged === true,
     readonlyRootfs: host.ReadonlyRootfs === true,
@@ -72,6 +72,18 @@ export function containerSpec(context: ContainerContext, container: Container, f
     cgroupsPath: `${host.CgroupParent || context.config.cgroupParent}/${id}`,
     annotations: host.Annotations ?? {},
   });
+}
+
+/** One that shares another's network has its name too. On the host's network, or with its names, none is set. */
+function hostnameOf(context: ContainerContext, { definition }: Container): string {
+  const { config, hostConfig } = definition;
+  const mode = hostConfig.NetworkMode ?? '';
+  if (hostConfig.UTSMode === 'host') return '';
+  if (mode.startsWith('container:')) {
+    const other = joined(context, mode, 'network');
+    return other.definition.config.Hostname ?? '';
+  }
+  return config.Hostname ?? '';
 }
 
 /** The first process's environment: docker's own variables, then the configured ones over them. */
