@@ -10,7 +10,7 @@ export class Terminal implements AsyncDisposable {
   #output = '';
 
   constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn('/usr/bin/python3', [new URL('pty.py', import.meta.url).pathname, ...argv], {
+    this.#child = spawn('/usr/bin/python3', [new URL('on_terminal.py', import.meta.url).pathname, ...argv], {
       stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
       env: { ...process.env, TERM: 'xterm', ...env },
     });
