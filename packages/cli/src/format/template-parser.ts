@@ -10,7 +10,7 @@ export type TemplateNode =
 export interface ControlNode {
   readonly kind: 'if' | 'with' | 'range';
   readonly pipeline: Pipeline;
-  readonly then: readonly TemplateNode[];
+  readonly body: readonly TemplateNode[];
   readonly otherwise: readonly TemplateNode[];
 }
 
@@ -133,21 +133,21 @@ class Parser {
 
   #control(kind: 'if' | 'with' | 'range', condition: string, depth: number): TemplateNode {
     const pipeline = parsePipeline(condition);
-    const then = this.#block(depth + 1);
-    if (splitKeyword(then.ended)[0] === 'end') return { kind, pipeline, then: then.nodes, otherwise: [] };
-    if (then.ended === '') throw failure(`unexpected EOF: {{${kind} ${condition}}} has no {{end}}`);
-    const chained = splitKeyword(then.ended.slice('else'.length).trim());
+    const body = this.#block(depth + 1);
+    if (splitKeyword(body.ended)[0] === 'end') return { kind, pipeline, body: body.nodes, otherwise: [] };
+    if (body.ended === '') throw failure(`unexpected EOF: {{${kind} ${condition}}} has no {{end}}`);
+    const chained = splitKeyword(body.ended.slice('else'.length).trim());
     if (chained[0] === 'if' || chained[0] === 'with') {
       return {
         kind,
         pipeline,
-        then: then.nodes,
+        body: body.nodes,
         otherwise: [this.#control(chained[0], chained[1], depth + 1)],
       };
     }
     const otherwise = this.#block(depth + 1);
     if (splitKeyword(otherwise.ended)[0] !== 'end') throw failure(`expected {{end}} after {{else}}`);
-    return { kind, pipeline, then: then.nodes, otherwise: otherwise.nodes };
+    return { kind, pipeline, body: body.nodes, otherwise: otherwise.nodes };
   }
 }
 

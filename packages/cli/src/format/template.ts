@@ -71,13 +71,13 @@ class Renderer {
       }
       case 'if': {
         const inner = below(scope, scope.dot);
-        this.renderAll(truthy(this.#pipeline(node.pipeline, inner)) ? node.then : node.otherwise, inner);
+        this.renderAll(truthy(this.#pipeline(node.pipeline, inner)) ? node.body : node.otherwise, inner);
         return;
       }
       case 'with': {
         const inner = below(scope, scope.dot);
         const value = this.#pipeline(node.pipeline, inner);
-        if (truthy(value)) this.renderAll(node.then, below(inner, value));
+        if (truthy(value)) this.renderAll(node.body, below(inner, value));
         else this.renderAll(node.otherwise, inner);
         return;
       }
@@ -107,7 +107,7 @@ class Renderer {
         inner.variables.set(names[1] as string, value);
       }
       try {
-        this.renderAll(node.then, inner);
+        this.renderAll(node.body, inner);
       } catch (error) {
         if (error instanceof Break) return;
         if (!(error instanceof Continue)) throw error;

@@ -1,3 +1,4 @@
+import { formatDuration } from '@slipway/api/docker';
 import { formatTimeNs, ZERO_TIME } from '@slipway/base';
 import type { Container, Health } from './container.ts';
 import { type ContainerState, ended, isRunning } from './state.ts';
@@ -38,7 +39,7 @@ function toDockerHealth(health: Health): Record<string, unknown> {
 
 /** `Up 5 minutes (healthy)`, `Exited (0) 2 hours ago`, as `docker ps` shows it. */
 export function describeStatus(state: ContainerState, health: Health | undefined, nowNs: bigint): string {
-  const since = (ns: bigint) => humanDuration(nowNs - ns);
+  const since = (ns: bigint) => formatDuration(Number((nowNs - ns) / 1_000_000n));
   switch (state.status) {
     case 'created':
       return 'Created';
@@ -60,22 +61,4 @@ export function describeStatus(state: ContainerState, health: Health | undefined
 function describeHealth(health: Health | undefined): string {
   if (health === undefined) return '';
   return health.status === 'starting' ? ' (health: starting)' : ` (${health.status})`;
-}
-
-/** Docker's rough durations: `Less than a second`, `About a minute`, `3 hours`. */
-export function humanDuration(ns: bigint): string {
-  const seconds = Math.trunc(Number(ns) / 1e9);
-  const minutes = Math.trunc(seconds / 60);
-  const hours = Math.round(seconds / 3600);
-  if (seconds < 1) return 'Less than a second';
-  if (seconds === 1) return '1 second';
-  if (seconds < 60) return `${seconds} seconds`;
-  if (minutes === 1) return 'About a minute';
-  if (minutes < 60) return `${minutes} minutes`;
-  if (hours === 1) return 'About an hour';
-  if (hours < 48) return `${hours} hours`;
-  if (hours < 24 * 7 * 2) return `${Math.trunc(hours / 24)} days`;
-  if (hours < 24 * 30 * 2) return `${Math.trunc(hours / 24 / 7)} weeks`;
-  if (hours < 24 * 365 * 2) return `${Math.trunc(hours / 24 / 30)} months`;
-  return `${Math.trunc(hours / 24 / 365)} years`;
 }

@@ -1,4 +1,4 @@
-import type { Filters } from '@slipway/api/docker';
+import { type Filters, fitsLabels } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
 import type { Container } from './container.ts';
 import type { ContainerContext } from './context.ts';
@@ -31,10 +31,8 @@ const FILTERS: Readonly<Record<string, Filter>> = {
     return ({ definition }) =>
       patterns.some((one) => one.test(definition.name) || one.test(`/${definition.name}`));
   },
-  label: (values) => {
-    const wanted = values.map(labelMatch);
-    return ({ definition }) => wanted.every((matches) => matches(definition.config.Labels ?? {}));
-  },
+  label: (values) => (container) =>
+    fitsLabels(container.definition.config.Labels ?? {}, new Map([['label', values]])),
   status: (values) => {
     for (const value of values) {
       if (!STATUSES.has(value))
@@ -160,12 +158,6 @@ async function toWire(
       .filter((mount) => mount.type !== 'tmpfs')
       .map((mount) => mountToWire(mount, (name) => context.volumes.mountpoint(name))),
   };
-}
-
-/** `name` or `name=value`. */
-export function labelMatch(text: string): (labels: Readonly<Record<string, string>>) => boolean {
-  const [name = '', ...value] = text.split('=');
-  return (labels) => name in labels && (value.length === 0 || labels[name] === value.join('='));
 }
 
 function pattern(text: string): RegExp {

@@ -1,7 +1,8 @@
-import type { Filters } from '@slipway/api/docker';
-import { isSlipwayError, SlipwayError } from '@slipway/base';
+import { type Filters, fitsLabels, parseFilterTimeMs } from '@slipway/api/docker';
+import { isSlipwayError } from '@slipway/base';
+import type { Container } from './container.ts';
 import type { ContainerContext } from './context.ts';
-import { labelMatch, prepareFilters } from './list.ts';
+import { prepareFilters } from './list.ts';
 import { removeContainer } from './remove.ts';
 import { isRunning } from './state.ts';
 
@@ -12,17 +13,12 @@ export async function pruneContainers(
 ): Promise<{ removed: string[]; reclaimedBytes: number }> {
   const matches = await prepareFilters(context, filters, {
     until: (values) => {
-      const limitNs = values.map((value) => parseUntil(value, context.clock.nowMs()));
-      return ({ definition }) => limitNs.some((ns) => definition.createdAtNs < ns);
+      const limitsMs = values.map((value) => parseFilterTimeMs(value, context.clock.nowMs()));
+      return ({ definition }) =>
+        limitsMs.some((ms) => definition.createdAtNs < BigInt(Math.round(ms)) * 1_000_000n);
     },
-    label: (values) => {
-      const wanted = values.map(labelMatch);
-      return ({ definition }) => wanted.every((matches) => matches(definition.config.Labels ?? {}));
-    },
-    'label!': (values) => {
-      const unwanted = values.map(labelMatch);
-      return ({ definition }) => !unwanted.some((matches) => matches(definition.config.Labels ?? {}));
-    },
+    label: (values) => (container) => fitsLabels(labelsOf(container), new Map([['label', values]])),
+    'label!': (values) => (container) => fitsLabels(labelsOf(container), new Map([['label!', values]])),
   });
   const removed: string[] = [];
   let reclaimedBytes = 0;
@@ -43,23 +39,4 @@ export async function pruneContainers(
   return { removed, reclaimedBytes };
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A time as docker's filters have it: a duration before now (`10m`, `1h30m`), a Unix time, or a date. In nanoseconds. */
-export function parseUntil(text: string, nowMs: number): bigint {
-  if (/^\d+(\.\d+)?$/.test(text)) return BigInt(Math.round(Number(text) * 1000)) * 1_000_000n;
-  if (/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
-    let ms = 0;
-    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
-      ms += Number(amount) * (UNIT_MS[unit as string] as number);
-    }
-    return BigInt(Math.round(nowMs - ms)) * 1_000_000n;
-  }
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new SlipwayError(
-      'InvalidArgument',
-      `invalid time '${text}': write 10m, 24h, a Unix time or a date`,
-    );
-  return BigInt(ms) * 1_000_000n;
-}
+const labelsOf = ({ definition }: Container) => definition.config.Labels ?? {};

@@ -1,5 +1,5 @@
-import type { Filters } from '@slipway/api/docker';
-import { type Clock, SlipwayError } from '@slipway/base';
+import { type Filters, fitsLabels, parseFilterTimeMs } from '@slipway/api/docker';
+import { SlipwayError } from '@slipway/base';
 import { familiarName, formatFamiliar, parseReference } from '@slipway/oci';
 import { createdAtMs } from './catalog.ts';
 import type { ImageContext } from './context.ts';
@@ -30,8 +30,7 @@ export function compileFilters(context: ImageContext, filters: Filters): ImageTe
   const values = (key: string) => filters.get(key) ?? [];
   const dangling = danglingFilter(filters);
   if (dangling !== undefined) tests.push((image) => isDangling(image) === dangling);
-  for (const label of values('label')) tests.push((image) => hasLabel(image, label));
-  for (const label of values('label!')) tests.push((image) => !hasLabel(image, label));
+  tests.push((image) => fitsLabels(image.config.Labels ?? {}, filters));
   for (const name of values('before')) {
     const beforeMs = createdAtMs(context.catalog.get(name));
     tests.push((image) => createdAtMs(image) < beforeMs);
@@ -41,7 +40,7 @@ export function compileFilters(context: ImageContext, filters: Filters): ImageTe
     tests.push((image) => createdAtMs(image) > sinceMs);
   }
   for (const text of values('until')) {
-    const untilMs = parseTimeMs(text, context.clock);
+    const untilMs = parseFilterTimeMs(text, context.clock.nowMs());
     tests.push((image) => createdAtMs(image) < untilMs);
   }
   return (image) => tests.every((test) => test(image));
@@ -109,36 +108,3 @@ const badPattern = (pattern: string, cause?: unknown) =>
   new SlipwayError('InvalidArgument', `invalid filter 'reference=${pattern}': syntax error in pattern`, {
     cause,
   });
-
-function hasLabel(image: Image, wanted: string): boolean {
-  const labels = image.config.Labels ?? {};
-  const equals = wanted.indexOf('=');
-  if (equals === -1) return wanted in labels;
-  return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
-
-/**
- * A time as docker's filters take it, in milliseconds since the epoch: a Go duration before now (`24h`, `1h30m`), Unix
- * seconds, or RFC 3339, whole or only a date.
- * @throws InvalidArgument
- */
-export function parseTimeMs(text: string, clock: Clock): number {
-  if (/^(?:\d+(?:\.\d+)?(?:h|ms|m|s))+$/.test(text)) {
-    const parts = text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g);
-    return (
-      clock.nowMs() -
-      parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit as string] ?? 0), 0)
-    );
-  }
-  if (/^\d+(?:\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) {
-    throw new SlipwayError(
-      'InvalidArgument',
-      `"${text}" is not a time: write a duration before now (24h), Unix seconds or RFC 3339`,
-    );
-  }
-  return ms;
-}

@@ -1,4 +1,10 @@
-import type { Filters, IpamConfigBody, NetworkBody } from '@slipway/api/docker';
+import {
+  type Filters,
+  fitsLabels,
+  type IpamConfigBody,
+  type NetworkBody,
+  parseFilterFlag,
+} from '@slipway/api/docker';
 import { formatTimeNs, SlipwayError } from '@slipway/base';
 import { isPredefined, type Network } from './network.ts';
 import type { NetworkService } from './service.ts';
@@ -55,16 +61,14 @@ function ipamConfig({ bridge }: Network): IpamConfigBody[] | null {
 export function networkFilter(service: NetworkService, filters: Filters): (network: Network) => boolean {
   const any = (key: string, fits: (value: string) => boolean) => filters.get(key)?.some(fits) ?? true;
   const types = filters.get('type')?.map(requireType);
-  const dangling = filters.get('dangling')?.map(requireFlag);
+  const dangling = filters.get('dangling')?.map((value) => parseFilterFlag('dangling', value));
   return (network) => {
-    const hasLabel = (wanted: string) => labelFits(network.labels, wanted);
     return (
       any('name', (value) => network.name.includes(value)) &&
       any('id', (value) => network.id.startsWith(value)) &&
       any('driver', (value) => network.driver === value) &&
       any('scope', (value) => value === 'local') &&
-      (filters.get('label')?.every(hasLabel) ?? true) &&
-      !(filters.get('label!')?.some(hasLabel) ?? false) &&
+      fitsLabels(network.labels, filters) &&
       (types?.includes(isPredefined(network) ? 'builtin' : 'custom') ?? true) &&
       (dangling?.includes(!isPredefined(network) && service.members(network.id).length === 0) ?? true)
     );
@@ -74,16 +78,4 @@ export function networkFilter(service: NetworkService, filters: Filters): (netwo
 function requireType(value: string): string {
   if (value === 'builtin' || value === 'custom') return value;
   throw new SlipwayError('InvalidArgument', `invalid filter: 'type'='${value}'`);
-}
-
-function requireFlag(value: string): boolean {
-  if (['1', 't', 'true'].includes(value.toLowerCase())) return true;
-  if (['0', 'f', 'false'].includes(value.toLowerCase())) return false;
-  throw new SlipwayError('InvalidArgument', `invalid filter 'dangling=[${value}]'`);
-}
-
-function labelFits(labels: Readonly<Record<string, string>>, wanted: string): boolean {
-  const equals = wanted.indexOf('=');
-  if (equals < 0) return Object.hasOwn(labels, wanted);
-  return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
 }

@@ -1,4 +1,9 @@
-import { createVolumeSchema, type VolumeListBody, type VolumePruneBody } from '@slipway/api/docker';
+import {
+  createVolumeSchema,
+  parseFilterFlag,
+  type VolumeListBody,
+  type VolumePruneBody,
+} from '@slipway/api/docker';
 import {
   empty,
   json,
@@ -10,7 +15,7 @@ import {
   requireKnownFilters,
 } from '@slipway/http';
 import type { VolumeService } from './service.ts';
-import { parseFlag, toVolumeBody, volumeFilter } from './wire.ts';
+import { toVolumeBody, volumeFilter } from './wire.ts';
 
 const LIST_FILTERS: ReadonlySet<string> = new Set(['dangling', 'driver', 'label', 'name']);
 const PRUNE_FILTERS: ReadonlySet<string> = new Set(['all', 'label', 'label!']);
@@ -54,7 +59,8 @@ export function volumeRoutes(service: VolumeService): Route[] {
         const filters = queryFilters(query);
         requireKnownFilters(filters, PRUNE_FILTERS);
         // Clients from before the filter mean all.
-        const all = filters.get('all')?.some((value) => parseFlag('all', value)) ?? isBefore(version, 42);
+        const all =
+          filters.get('all')?.some((value) => parseFilterFlag('all', value)) ?? isBefore(version, 42);
         const { removed, reclaimedBytes } = await service.prune({
           all,
           matches: volumeFilter(service, filters),

@@ -1,5 +1,5 @@
-import type { Filters, VolumeBody } from '@slipway/api/docker';
-import { formatTimeNs, SlipwayError } from '@slipway/base';
+import { type Filters, fitsLabels, parseFilterFlag, type VolumeBody } from '@slipway/api/docker';
+import { formatTimeNs } from '@slipway/base';
 import type { VolumeService } from './service.ts';
 import type { Volume } from './volume.ts';
 
@@ -31,31 +31,15 @@ export async function volumeUsage(service: VolumeService): Promise<VolumeBody[]>
 /** Whether a volume passes Docker's filters `name`, `driver`, `label`, `label!` and `dangling`. @throws InvalidArgument */
 export function volumeFilter(service: VolumeService, filters: Filters): (volume: Volume) => boolean {
   const any = (key: string, fits: (value: string) => boolean) => filters.get(key)?.some(fits) ?? true;
-  const dangling = filters.get('dangling')?.map((value) => parseFlag('dangling', value));
+  const dangling = filters.get('dangling')?.map((value) => parseFilterFlag('dangling', value));
   return (volume) => {
-    const hasLabel = (value: string) => labelFits(volume.labels, value);
     return (
       any('name', (value) => volume.name.includes(value)) &&
       any('driver', (value) => volume.driver === value) &&
-      (filters.get('label')?.every(hasLabel) ?? true) &&
-      !(filters.get('label!')?.some(hasLabel) ?? false) &&
+      fitsLabels(volume.labels, filters) &&
       (dangling?.includes(service.users(volume.name).length === 0) ?? true)
     );
   };
-}
-
-/** Docker's words for true and false in a filter. @throws InvalidArgument */
-export function parseFlag(key: string, value: string): boolean {
-  if (['1', 't', 'true'].includes(value.toLowerCase())) return true;
-  if (['0', 'f', 'false'].includes(value.toLowerCase())) return false;
-  throw new SlipwayError('InvalidArgument', `invalid filter '${key}=[${value}]'`);
-}
-
-function labelFits(labels: Readonly<Record<string, string>>, wanted: string): boolean {
-  const equals = wanted.indexOf('=');
-  if (equals < 0) return Object.hasOwn(labels, wanted);
-  const key = wanted.slice(0, equals);
-  return Object.hasOwn(labels, key) && labels[key] === wanted.slice(equals + 1);
 }
 
 const orNull = (record: Readonly<Record<string, string>>) =>
