@@ -14,32 +14,37 @@ const DOCKER_CLIENTS = ['/usr/local/bin/docker', '/usr/bin/docker'].filter(exist
 interface Running {
   readonly child: ChildProcess;
   readonly socketPath: string;
-  readonly log: () => string;
   readonly docker: (client: string, ...args: string[]) => Promise<string>;
 }
 
-/** Roots of one test, with a bridge of its own. */
-function rootsOf(t: TestContext): { folder: string; flags: string[] } {
-  const folder = mkdtempSync(join(tmpdir(), 'slipwayd-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const bridge = `sw${process.pid.toString(36)}${Math.trunc(performance.now()).toString(36)}`.slice(0, 15);
-  t.after(() => run('ip', ['link', 'delete', bridge]).catch(() => {}));
-  t.after(() => run('nft', ['delete', 'table', 'ip', `slipway_${bridge}`]).catch(() => {}));
-  return {
-    folder,
-    flags: ['--data-root', join(folder, 'data'), '--run-root', join(folder, 'run'), '--bridge', bridge],
-  };
+interface Roots {
+  readonly folder: string;
+  readonly flags: string[];
+  readonly children: ChildProcess[];
 }
 
-async function start(
-  t: TestContext,
-  { folder, flags }: { folder: string; flags: string[] },
-): Promise<Running> {
-  const child = spawn(SLIPWAYD, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** Roots of one test, with a bridge of its own. Afterwards its daemons are stopped, and then nothing of them is left. */
+function rootsOf(t: TestContext): Roots {
+  const folder = mkdtempSync(join(tmpdir(), 'slipwayd-'));
+  const bridge = `sw${process.pid.toString(36)}${Math.trunc(performance.now()).toString(36)}`.slice(0, 15);
+  const children: ChildProcess[] = [];
   t.after(async () => {
-    if (child.exitCode === null && child.signalCode === null && child.kill('SIGTERM'))
+    for (const child of children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGTERM');
       await once(child, 'exit');
+    }
+    await run('ip', ['link', 'delete', bridge]).catch(() => {});
+    await run('nft', ['delete', 'table', 'ip', `slipway_${bridge}`]).catch(() => {});
+    rmSync(folder, { recursive: true, force: true });
   });
+  const flags = ['--data-root', join(folder, 'data'), '--run-root', join(folder, 'run'), '--bridge', bridge];
+  return { folder, flags, children };
+}
+
+async function start({ folder, flags, children }: Roots): Promise<Running> {
+  const child = spawn(SLIPWAYD, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+  children.push(child);
   let log = '';
   const ready = Promise.withResolvers<void>();
   child.stderr?.setEncoding('utf8').on('data', (chunk) => {
@@ -52,7 +57,6 @@ async function start(
   return {
     child,
     socketPath,
-    log: () => log,
     docker: async (client, ...args) =>
       (await run(client, args, { env: { ...process.env, DOCKER_HOST: `unix://${socketPath}` } })).stdout,
   };
@@ -69,7 +73,7 @@ async function fails(flags: string[]): Promise<{ code: number | null; stderr: st
 }
 
 test('docker’s own clients read version, info, events and disk usage', async (t) => {
-  const daemon = await start(t, rootsOf(t));
+  const daemon = await start(rootsOf(t));
   for (const client of DOCKER_CLIENTS) {
     assert.match(
       await daemon.docker(client, 'version'),
@@ -97,7 +101,7 @@ test('docker’s own clients read version, info, events and disk usage', async (
 });
 
 test('a stopped daemon leaves no socket and ends with 0', async (t) => {
-  const daemon = await start(t, rootsOf(t));
+  const daemon = await start(rootsOf(t));
   daemon.child.kill('SIGTERM');
   const [code] = (await once(daemon.child, 'exit')) as [number];
   assert.equal(code, 0);
@@ -106,18 +110,18 @@ test('a stopped daemon leaves no socket and ends with 0', async (t) => {
 
 test('after kill -9 the next daemon starts on what the first one left', async (t) => {
   const roots = rootsOf(t);
-  const first = await start(t, roots);
+  const first = await start(roots);
   await first.docker(DOCKER_CLIENTS[0] ?? 'docker', 'volume', 'create', 'kept');
   first.child.kill('SIGKILL');
   await once(first.child, 'exit');
   assert.ok(existsSync(first.socketPath));
-  const second = await start(t, roots);
+  const second = await start(roots);
   assert.match(await second.docker(DOCKER_CLIENTS[0] ?? 'docker', 'volume', 'ls', '-q'), /kept/);
 });
 
 test('two daemons cannot share a root, and the second one is told of the first', async (t) => {
   const roots = rootsOf(t);
-  const first = await start(t, roots);
+  const first = await start(roots);
   const { code, stderr } = await fails([
     ...roots.flags.slice(0, 2),
     '--run-root',
@@ -163,7 +167,7 @@ test('systemd is told when the daemon is ready', async (t) => {
   while (!heard.includes('bound')) await new Promise((resolve) => setImmediate(resolve));
   process.env.NOTIFY_SOCKET = notifyPath;
   t.after(() => delete process.env.NOTIFY_SOCKET);
-  await start(t, roots);
+  await start(roots);
   await closed;
   assert.match(heard, /READY=1/);
 });
