@@ -16,9 +16,14 @@ export interface Clock {
   interval(ms: number, run: () => void): Disposable;
 }
 
+/** How far the two clocks may be apart before the wall clock is believed. */
+const DRIFT_NS = 5_000_000n;
+
+const wallNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
+
 class SystemClock implements Clock {
   #lastNs = 0n;
-  readonly #originNs = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  #originNs = wallNs() - process.hrtime.bigint();
 
   nowMs(): number {
     return Date.now();
@@ -26,9 +31,12 @@ class SystemClock implements Clock {
 
   nowNs(): bigint {
     // The monotonic clock gives the digits below a millisecond; the wall clock corrects it when it was stepped.
-    const wallNs = BigInt(Date.now()) * 1_000_000n;
+    const wall = wallNs();
     let ns = this.#originNs + process.hrtime.bigint();
-    if (ns < wallNs || ns > wallNs + 2_000_000n) ns = wallNs;
+    if (ns < wall - DRIFT_NS || ns > wall + DRIFT_NS) {
+      this.#originNs += wall - ns;
+      ns = wall;
+    }
     if (ns <= this.#lastNs) ns = this.#lastNs + 1n;
     this.#lastNs = ns;
     return ns;

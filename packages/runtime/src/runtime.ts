@@ -2,22 +2,18 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, type HostPath, isErrno, type Logger, SlipwayError } from '@slipway/base';
 import { detectCgroupHost } from './driver/cgroup-host.ts';
-import { discoverRuntimes } from './driver/discover.ts';
+import { discoverRuntimes, type RuntimeConfig } from './driver/discover.ts';
+
 import { OciDriver } from './driver/oci-driver.ts';
 import { proveDefault } from './driver/prove.ts';
 import { SeccompCache } from './driver/seccomp-cache.ts';
 import { ShimConnection } from './shim/connection.ts';
+import type { ShimHost } from './shim/host.ts';
 import { ShimLauncher } from './shim/launcher.ts';
 import { encodeStrings } from './shim/protocol.ts';
-import { type ShimHost, ShimSandbox } from './shim/sandbox.ts';
+import { ShimSandbox } from './shim/sandbox.ts';
 import { findExitRecord, ShimTask, type TaskCookie } from './shim/task.ts';
 import type { ExitStatus, Runtime, Sandbox, SandboxOptions, Task } from './task.ts';
-
-/** A runtime as it is configured; as dockerd's `runtimes`. */
-export interface RuntimeConfig {
-  readonly path: string;
-  readonly args?: readonly string[];
-}
 
 export interface OpenRuntimeOptions {
   /** Sockets and the runtimes' state, e.g. `/run/slipway`; short, because socket paths hold 107 bytes. */

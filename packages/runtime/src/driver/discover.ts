@@ -3,7 +3,12 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SlipwayError } from '@slipway/base';
-import type { RuntimeConfig } from '../runtime.ts';
+
+/** A runtime as it is configured; as dockerd's `runtimes`. */
+export interface RuntimeConfig {
+  readonly path: string;
+  readonly args?: readonly string[];
+}
 
 const run = promisify(execFile);
 

@@ -1,23 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
-import { type CgroupHost, cgroupDir } from '../driver/cgroup-host.ts';
-import type { OciDriver } from '../driver/oci-driver.ts';
-import type { SeccompCache } from '../driver/seccomp-cache.ts';
+import { type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
+import { cgroupDir } from '../driver/cgroup-host.ts';
 import type { Sandbox, SandboxOptions, StartOptions, Task } from '../task.ts';
 import type { ShimConnection } from './connection.ts';
+import type { ShimHost } from './host.ts';
 import { StartFailure } from './process.ts';
 import { encodeStrings } from './protocol.ts';
 import { ShimTask, type TaskCookie } from './task.ts';
-
-/** What sandboxes and tasks need to know of their runtime. */
-export interface ShimHost {
-  readonly clock: Clock;
-  readonly cgroups: CgroupHost;
-  readonly seccomp: SeccompCache;
-  /** @throws InvalidArgument when no runtime has that name */
-  driver(name: string): OciDriver;
-}
 
 /** A shim in its first state: the root file system is mounted, and nothing runs. */
 export class ShimSandbox implements Sandbox {
@@ -48,6 +38,7 @@ export class ShimSandbox implements Sandbox {
     const { terminal } = spec.process;
     const cookie: TaskCookie = { runtime: options.runtime, terminal, cgroupsPath: spec.linux.cgroupsPath };
     const pidFile = join(bundle, 'init.pid');
+    const hostNetwork = !spec.linux.namespaces.some(({ type }) => type === 'network');
     const consoleSocket = terminal ? `${this.#socketPath}.0` : '';
     const begin = encodeStrings([
       JSON.stringify(cookie),
@@ -63,7 +54,7 @@ export class ShimSandbox implements Sandbox {
       `${terminal ? 't' : ''}${options.stdin ? 'i' : ''}${options.attach.length > 0 ? 'a' : ''}`,
       pidFile,
       consoleSocket,
-      driver.runArgv(id, bundle, pidFile, consoleSocket),
+      driver.runArgv(id, bundle, { pidFile, consoleSocket, hostNetwork }),
     ]);
     this.#started = true;
     // A few KiB: less time on this thread than a round through the thread pool takes.

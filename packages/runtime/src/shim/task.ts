@@ -6,9 +6,9 @@ import { cgroupPids, readMetrics } from '../driver/metrics.ts';
 import type { OciLinuxResources } from '../spec/oci-spec.ts';
 import type { AttachSink, ExecOptions, ExitStatus, Process, Task, TaskMetrics } from '../task.ts';
 import type { ShimConnection } from './connection.ts';
+import type { ShimHost } from './host.ts';
 import { ShimProcess, StartFailure } from './process.ts';
 import { encodeStrings, type Frame } from './protocol.ts';
-import type { ShimHost } from './sandbox.ts';
 
 /** What the shim keeps for the daemon that adopts it. */
 export interface TaskCookie {
