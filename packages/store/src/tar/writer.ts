@@ -21,6 +21,7 @@ const TYPE_FLAGS: Readonly<Record<Exclude<TarEntryType, 'unknown'>, string>> = {
 
 const MAX_8_OCTAL = 0o7777777;
 const MAX_12_OCTAL = 0o77777777777;
+const NS_PER_SECOND = 1_000_000_000n;
 
 /** What ends an archive: two blocks of zeros. */
 export const TAR_END = Buffer.alloc(2 * BLOCK_BYTES);
@@ -47,7 +48,9 @@ export function formatTarHeader(entry: NewTarEntry): Buffer {
   if (sizeBytes > MAX_12_OCTAL) need('size', String(sizeBytes));
   if (uid > MAX_8_OCTAL) need('uid', String(uid));
   if (gid > MAX_8_OCTAL) need('gid', String(gid));
-  if (mtimeNs < 0n || mtimeNs % 1_000_000_000n !== 0n) need('mtime', formatPaxTime(mtimeNs));
+  const plainTime =
+    mtimeNs >= 0n && mtimeNs % NS_PER_SECOND === 0n && mtimeNs / NS_PER_SECOND <= BigInt(MAX_12_OCTAL);
+  if (!plainTime) need('mtime', formatPaxTime(mtimeNs));
   if (atimeNs !== undefined) need('atime', formatPaxTime(atimeNs));
   for (const [key, value] of [...(entry.xattrs ?? [])].sort(([a], [b]) => (a < b ? -1 : 1))) {
     need(`SCHILY.xattr.${key}`, value);
@@ -60,7 +63,7 @@ export function formatTarHeader(entry: NewTarEntry): Buffer {
     uid: uid > MAX_8_OCTAL ? 0 : uid,
     gid: gid > MAX_8_OCTAL ? 0 : gid,
     sizeBytes: sizeBytes > MAX_12_OCTAL ? 0 : sizeBytes,
-    mtimeSeconds: mtimeNs < 0n ? 0 : Number(mtimeNs / 1_000_000_000n),
+    mtimeSeconds: mtimeNs < 0n ? 0 : Number(mtimeNs / NS_PER_SECOND),
     userName,
     groupName,
     deviceMajor: entry.deviceMajor ?? 0,
