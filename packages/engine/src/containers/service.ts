@@ -12,7 +12,7 @@ import { ContainerRegistry } from './registry.ts';
 import { forgetRestart } from './restarts.ts';
 import { containerRoutes } from './routes.ts';
 import { isRunning } from './state.ts';
-import { stopContainer } from './stop.ts';
+import { stopForShutdown } from './stop.ts';
 import { supervise } from './supervise.ts';
 
 /** What the composition root gives; the rest of a `ContainerContext` is this slice's own. */
@@ -70,10 +70,9 @@ export class ContainerService implements AsyncDisposable {
 
   /** Stops everything that runs, side by side, each with its own time-out. */
   async stopAll(): Promise<void> {
-    const running = this.#context.registry.list().filter(({ state }) => isRunning(state));
     await Promise.all(
-      running.map((container) =>
-        stopContainer(this.#context, container, {}).catch((error) => {
+      this.#context.registry.list().map((container) =>
+        stopForShutdown(this.#context, container).catch((error) => {
           const { id } = container.definition;
           this.#context.logger.warn(
             { container: id, error: errorMessage(error) },

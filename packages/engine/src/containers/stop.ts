@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { isSlipwayError, SlipwayError } from '@slipway/base';
 import type { Container } from './container.ts';
 import { type ContainerContext, publish } from './context.ts';
-import { cancelRestart } from './restarts.ts';
+import { cancelRestart, forgetRestart } from './restarts.ts';
 import { parseSignal } from './signals.ts';
 import { startContainer } from './start.ts';
 import { type Ended, isRunning } from './state.ts';
@@ -36,6 +36,16 @@ export async function stopContainer(
     throw new SlipwayError('NotModified', `container ${container.definition.name} is already stopped`);
   }
   await endRun(context, container, signal, timeoutSecondsOf(container, options));
+  publish(context, container, 'stop');
+}
+
+/** Stops it because the daemon ends: its restart policy applies again when the next one starts. */
+export async function stopForShutdown(context: ContainerContext, container: Container): Promise<void> {
+  forgetRestart(container);
+  if (!isRunning(container.state)) return;
+  const signal = parseSignal(container.definition.config.StopSignal || 'SIGTERM');
+  await endRun(context, container, signal, timeoutSecondsOf(container, {}));
+  forgetRestart(container);
   publish(context, container, 'stop');
 }
 
