@@ -45,6 +45,7 @@ export function attachContainer(
     serve: async (connection) => {
       const wantsOutput = options.stdout || options.stderr;
       const output = options.stream && wantsOutput ? container.output.subscribe() : undefined;
+      publish(context, container, 'attach');
       const over = Promise.race([container.nextExit.promise, container.removed.promise]);
       const starting = options.stream && options.stdin ? taskOf(context, container, over) : undefined;
       if (options.logs && wantsOutput) await replayLogs(context, container, options, tty, connection);

@@ -23,7 +23,7 @@ export async function openContainerRoot(
   await using held = new AsyncDisposableStack();
   held.use(await context.locks.acquire(id));
   if (isRunning(container.state) && container.task !== undefined) {
-    return { path: hostPath(`/proc/${container.task.pid}/root`), [Symbol.asyncDispose]: async () => {} };
+    return { path: container.task.root, [Symbol.asyncDispose]: async () => {} };
   }
   const rootfs = await context.snapshots.mounts(id);
   const binds = await bindsOf(context, container);
@@ -77,6 +77,6 @@ export function openPath(
 }
 
 export const noSuchFile = (container: Container, path: string, cause?: unknown) =>
-  new SlipwayError('NotFound', `Could not find the file ${path} in container ${container.definition.id}`, {
+  new SlipwayError('NotFound', `Could not find the file ${path} in container ${container.definition.name}`, {
     cause,
   });

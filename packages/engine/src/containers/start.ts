@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage, type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
+import { errorMessage, type HostPath, hostPath, isErrno, isSlipwayError, SlipwayError } from '@slipway/base';
 import { type LogFile, lookupUser, type Sandbox, type SpecMount, type Task } from '@slipway/runtime';
 import { parseSize } from './config.ts';
 import type { Container } from './container.ts';
@@ -9,6 +9,7 @@ import { discardContainer } from './discard.ts';
 import { type ContainerNetwork, closeNetwork, openNetwork, writeNetworkFiles } from './networking.ts';
 import { OutputHub } from './output-hub.ts';
 import { cancelRestart } from './restarts.ts';
+import { mountSharedMemory, sharesMemory, unmountSharedMemory } from './shared-memory.ts';
 import { containerSpec, tmpfsMount } from './spec.ts';
 import { ended, transition } from './state.ts';
 
@@ -58,6 +59,7 @@ async function run(context: ContainerContext, container: Container): Promise<voi
     undo.defer(() => closeNetwork(context, container, network.value.sandbox));
   }
   if (rootfs.status === 'fulfilled') undo.use(rootfs.value);
+  undo.defer(() => unmountSharedMemory(container));
   if (network.status === 'rejected') throw network.reason;
   if (rootfs.status === 'rejected') throw rootfs.reason;
   const task = await startTask(context, container, network.value, rootfs.value);
@@ -96,6 +98,7 @@ async function startTask(
     volumeMounts(context, container, sandbox.rootfs),
     lookupUser(sandbox.rootfs, config.User ?? '', hostConfig.GroupAdd ?? []),
   ]);
+  if (sharesMemory(container)) await mountSharedMemory(container);
   const spec = containerSpec(context, container, {
     rootfsPath: sandbox.rootfs,
     user,
@@ -124,7 +127,7 @@ async function volumeMounts(
       continue;
     }
     if (mount.type === 'bind') {
-      if (mount.createSource) await mkdir(mount.source, { recursive: true });
+      if (mount.createSource) await makeSource(mount.source);
       const options = [
         mount.recursive ? 'rbind' : 'bind',
         mount.propagation,
@@ -143,6 +146,16 @@ async function volumeMounts(
     });
   }
   return mounts;
+}
+
+/** A source that is there is left alone, whatever it is. */
+async function makeMissingSource(source: string): Promise<void> {
+  try {
+    await stat(source);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    await mkdir(source, { recursive: true });
+  }
 }
 
 /** Where the log is kept; undefined with `--log-driver none`. */
@@ -206,4 +219,13 @@ export function execFailure(reason: string | undefined, program: string): string
   return program.includes('/')
     ? `${name}: stat ${program}: no such file or directory`
     : `${name}: executable file not found in $PATH`;
+}
+
+/** A bind's source that is not there becomes a folder, as Docker has it; one that is there may be anything. */
+async function makeSource(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+  }
 }
