@@ -94,11 +94,10 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
       record(data.skip === undefined ? 'passed' : 'skipped', data.name ?? '');
     if (type === 'test:fail' && isOwnFailure(data)) {
       record('failed', `${relative(root, file)}: ${data.name}`);
-      remember(
-        problemsOf,
-        file,
-        `\n✖ ${data.name} (line ${data.line})\n${describeError(data.details?.error)}\n`,
-      );
+      const problem = `\n✖ ${data.name} (line ${data.line})\n${describeError(data.details?.error)}\n`;
+      // A hook's failure is reported for the file that registered it, which may be a helper's.
+      if (files.includes(relative(root, file))) remember(problemsOf, file, problem);
+      else process.stdout.write(indent(problem));
     }
     if (type === 'test:summary' && data.file !== undefined) {
       const ok = data.success === true;

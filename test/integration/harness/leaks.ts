@@ -49,8 +49,8 @@ function leakedMounts(engine: Engine): string[] {
     .filter((line) => line.includes(`${engine.root}/`))
     .map((line) => line.split(' ')[4] ?? line)
     .filter((path) => path !== engine.dataRoot);
-  const ready = mounts.filter((path) => path.includes('/netns/'));
-  const others = mounts.filter((path) => !path.includes('/netns/'));
+  const ready = mounts.filter((path) => /\/netns(\/|$)/.test(path));
+  const others = mounts.filter((path) => !/\/netns(\/|$)/.test(path));
   return [
     ...others.map((path) => `mount ${path}`),
     ...(ready.length > READY_NAMESPACES ? [`${ready.length} network namespaces`] : []),
