@@ -1,21 +1,18 @@
 import { errorMessage, isSlipwayError } from '@slipway/base/errors';
 import { Client, DEFAULT_HOST } from '@slipway/client';
-import { boolean, type FlagTable, text } from './args/flags.ts';
+import { boolean, type FlagTable } from './args/flags.ts';
 import { parseArguments } from './args/parse.ts';
-import { type Command, type Context, ExitError } from './command.ts';
-import { findCommand, type Noun } from './commands.ts';
-
-/** The flags that stand before the command. */
-export const GLOBAL_FLAGS = {
-  host: text(`The daemon's socket (default $SLIPWAY_HOST or ${DEFAULT_HOST})`, { short: 'H' }),
-  help: boolean('Print help', { short: 'h' }),
-  version: boolean('Print the version of this command', { short: 'v' }),
-} as const satisfies FlagTable;
+import { type Command, type Context, ExitError, type Noun } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { findCommand } from './find-command.ts';
 
 const HELP_FLAG = { help: boolean('Print help') };
 
+/** What the process brings. */
+export type World = Omit<Context, 'client' | 'tree'>;
+
 /** One run of the command. @returns the exit code. */
-export async function main(argv: readonly string[], world: Omit<Context, 'client'>): Promise<number> {
+export async function main(argv: readonly string[], world: World): Promise<number> {
   try {
     return await dispatch(argv, world);
   } catch (error) {
@@ -29,14 +26,14 @@ export async function main(argv: readonly string[], world: Omit<Context, 'client
   }
 }
 
-async function dispatch(argv: readonly string[], world: Omit<Context, 'client'>): Promise<number> {
-  const before = parseArguments(argv, GLOBAL_FLAGS, { interspersed: false });
+async function dispatch(argv: readonly string[], world: World): Promise<number> {
+  const before = parseArguments(argv, COMMANDS.globalFlags, { interspersed: false });
   if (before.flags.version) {
     const { SLIPWAY_VERSION } = await import('./version.ts');
     world.stdout.write(`slipway version ${SLIPWAY_VERSION}\n`);
     return 0;
   }
-  const { path, node, rest } = findCommand(before.args);
+  const { path, node, rest } = findCommand(COMMANDS, before.args);
   if ('commands' in node) return showNoun(path, node, rest, before.flags.help, world);
   const { default: command } = await node.load();
   if (before.flags.help) return showHelp(path, command, world);
@@ -44,7 +41,7 @@ async function dispatch(argv: readonly string[], world: Omit<Context, 'client'>)
   if (flags['help'] === true) return showHelp(path, command, world);
   using client = new Client(before.flags.host || world.env['SLIPWAY_HOST'] || DEFAULT_HOST);
   checkArguments(path, command, args);
-  const exitCode = await command.run({ ...world, client }, { flags, args, given });
+  const exitCode = await command.run({ ...world, client, tree: COMMANDS }, { flags, args, given });
   return typeof exitCode === 'number' ? exitCode : 0;
 }
 
@@ -82,11 +79,7 @@ function checkArguments(path: readonly string[], command: Command, args: readonl
   );
 }
 
-async function showHelp(
-  path: readonly string[],
-  command: Command,
-  world: Omit<Context, 'client'>,
-): Promise<number> {
+async function showHelp(path: readonly string[], command: Command, world: World): Promise<number> {
   const { commandHelp } = await import('./help.ts');
   world.stdout.write(commandHelp(path, command));
   return 0;
@@ -97,7 +90,7 @@ async function showNoun(
   noun: Noun,
   rest: readonly string[],
   help: boolean,
-  world: Omit<Context, 'client'>,
+  world: World,
 ): Promise<number> {
   const word = rest[0];
   if (word !== undefined && word !== '--help' && word !== '-h') {
@@ -110,7 +103,7 @@ async function showNoun(
     );
   }
   const { nounHelp, rootHelp } = await import('./help.ts');
-  const text = path.length === 0 ? await rootHelp(GLOBAL_FLAGS) : await nounHelp(path, noun);
+  const text = path.length === 0 ? await rootHelp(COMMANDS) : await nounHelp(path, noun);
   const asked = help || word !== undefined || path.length === 0;
   (asked ? world.stdout : world.stderr).write(text);
   return asked ? 0 : 1;

@@ -11,6 +11,31 @@ export interface Context {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   readonly clock: Clock;
+  /** All commands, for those that speak of the others. */
+  readonly tree: CommandTree;
+}
+
+/** A word of the command line: a command, loaded when it is used, or a noun with commands below it. */
+export type Node = Leaf | Noun;
+
+/** A command that is not loaded yet. */
+export interface Leaf {
+  readonly load: () => Promise<{ readonly default: Command }>;
+}
+
+/** A word that has commands below it. */
+export interface Noun {
+  readonly summary: string;
+  readonly commands: Readonly<Record<string, Node>>;
+}
+
+/** Every command there is. */
+export interface CommandTree {
+  readonly root: Noun;
+  /** The root's commands as the help groups them: how one learns them, not the alphabet. */
+  readonly groups: Readonly<Record<string, Readonly<Record<string, Node>>>>;
+  /** The flags that stand before the command. */
+  readonly globalFlags: FlagTable;
 }
 
 export interface Arguments {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findCommand, type Node, ROOT } from './commands.ts';
+import type { Node } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { findCommand } from './find-command.ts';
 import { commandHelp } from './help.ts';
 
 async function* leaves(node: Node, path: readonly string[] = []): AsyncGenerator<readonly string[]> {
@@ -12,22 +14,22 @@ async function* leaves(node: Node, path: readonly string[] = []): AsyncGenerator
 }
 
 test('every command of the table loads, and says what it does with examples that name a command', async () => {
-  for await (const path of leaves(ROOT)) {
-    const { node } = findCommand(path);
+  for await (const path of leaves(COMMANDS.root)) {
+    const { node } = findCommand(COMMANDS, path);
     assert.ok(!('commands' in node), path.join(' '));
     const { default: command } = await node.load();
     assert.doesNotMatch(command.summary, /\.$/, path.join(' '));
     assert.match(commandHelp(path, command), /^Usage: {2}slipway /);
     for (const [line] of command.examples) {
-      const named = findCommand(line.split(' '));
+      const named = findCommand(COMMANDS, line.split(' '));
       assert.ok(!('commands' in named.node), `slipway ${path.join(' ')} shows 'slipway ${line}'`);
     }
   }
 });
 
 test('no command gives one letter to two flags', async () => {
-  for await (const path of leaves(ROOT)) {
-    const { node } = findCommand(path);
+  for await (const path of leaves(COMMANDS.root)) {
+    const { node } = findCommand(COMMANDS, path);
     if ('commands' in node) continue;
     const letters = Object.values((await node.load()).default.flags).flatMap(({ short }) => short ?? []);
     assert.equal(new Set(letters).size, letters.length, path.join(' '));
@@ -36,7 +38,7 @@ test('no command gives one letter to two flags', async () => {
 
 test('docker’s other spellings reach the same command', () => {
   const same = (a: string, b: string) =>
-    assert.equal(findCommand(a.split(' ')).node, findCommand(b.split(' ')).node);
+    assert.equal(findCommand(COMMANDS, a.split(' ')).node, findCommand(COMMANDS, b.split(' ')).node);
   same('volume list', 'volume ls');
   same('network remove', 'network rm');
   same('container ps', 'ps');

@@ -1,16 +1,6 @@
-import type { Command } from './command.ts';
-
-/** A word of the command line: a command, loaded when it is used, or a noun with commands below it. */
-export type Node = Leaf | Noun;
-
-export interface Leaf {
-  readonly load: () => Promise<{ readonly default: Command }>;
-}
-
-export interface Noun {
-  readonly summary: string;
-  readonly commands: Readonly<Record<string, Node>>;
-}
+import { DEFAULT_HOST } from '@slipway/client';
+import { boolean, type FlagTable, text } from './args/flags.ts';
+import type { CommandTree, Leaf, Node, Noun } from './command.ts';
 
 const create: Leaf = { load: () => import('./commands/create.ts') };
 const run: Leaf = { load: () => import('./commands/run.ts') };
@@ -126,8 +116,7 @@ const system: Noun = {
   },
 };
 
-/** The commands as `slipway --help` groups them: how one learns them, not the alphabet. */
-export const GROUPS: Readonly<Record<string, Readonly<Record<string, Node>>>> = {
+const GROUPS: CommandTree['groups'] = {
   'Run containers': { run, exec, ps, logs, stop, start, restart, rm },
   'Look inside': {
     inspect: { load: () => import('./commands/inspect.ts') },
@@ -155,34 +144,18 @@ const HIDDEN: Readonly<Record<string, Node>> = {
   __complete: { load: () => import('./commands/complete.ts') },
 };
 
-/** Other spellings that docker knows, by noun. */
-const ALIASES: Readonly<Record<string, string>> = { list: 'ls', remove: 'rm', ps: 'ls' };
+const GLOBAL_FLAGS = {
+  host: text(`The daemon's socket (default $SLIPWAY_HOST or ${DEFAULT_HOST})`, { short: 'H' }),
+  help: boolean('Print help', { short: 'h' }),
+  version: boolean('Print the version of this command', { short: 'v' }),
+} as const satisfies FlagTable;
 
-/** The root of the command tree. */
-export const ROOT: Noun = {
-  summary: 'Containers on your machine',
-  commands: Object.assign({}, ...Object.values(GROUPS), HIDDEN) as Record<string, Node>,
-};
-
-/** The command or noun below `noun`, also by an alias. */
-export function findBelow(noun: Noun, word: string): Node | undefined {
-  const name = !Object.hasOwn(noun.commands, word) && noun !== ROOT ? (ALIASES[word] ?? word) : word;
-  return Object.hasOwn(noun.commands, name) ? noun.commands[name] : undefined;
-}
-
-/** The longest path of words that name a command, and the rest of the words. */
-export function findCommand(words: readonly string[]): {
-  readonly path: readonly string[];
-  readonly node: Node;
-  readonly rest: readonly string[];
-} {
-  let node: Node = ROOT;
-  let depth = 0;
-  while ('commands' in node && depth < words.length) {
-    const below = findBelow(node, words[depth] as string);
-    if (below === undefined) break;
-    node = below;
-    depth++;
-  }
-  return { path: words.slice(0, depth), node, rest: words.slice(depth) };
-}
+/** The table of all commands. */
+export const COMMANDS = {
+  root: {
+    summary: 'Containers on your machine',
+    commands: Object.assign({}, ...Object.values(GROUPS), HIDDEN) as Record<string, Node>,
+  },
+  groups: GROUPS,
+  globalFlags: GLOBAL_FLAGS,
+} satisfies CommandTree;

@@ -1,12 +1,12 @@
 import type { Completion } from './args/flags.ts';
 import type { Context } from './command.ts';
-import { findCommand } from './commands.ts';
+import { findCommand } from './find-command.ts';
 
 /** What the last of `words` may become: commands, flags, or the names that an argument takes. */
 export async function complete(context: Context, words: readonly string[]): Promise<readonly string[]> {
   const last = words.at(-1) ?? '';
   const before = words.slice(0, -1);
-  const { node, rest } = findCommand(before);
+  const { node, rest } = findCommand(context.tree, before);
   if ('commands' in node) {
     if (rest.length > 0) return [];
     return startingWith(

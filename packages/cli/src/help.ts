@@ -1,6 +1,5 @@
 import type { FlagTable } from './args/flags.ts';
-import type { Command } from './command.ts';
-import { GROUPS, type Node, type Noun } from './commands.ts';
+import type { Command, CommandTree, Node, Noun } from './command.ts';
 
 /** What `slipway COMMAND --help` prints. */
 export function commandHelp(path: readonly string[], command: Command): string {
@@ -34,10 +33,10 @@ export async function nounHelp(path: readonly string[], noun: Noun): Promise<str
 }
 
 /** What `slipway` and `slipway --help` print. */
-export async function rootHelp(globalFlags: FlagTable): Promise<string> {
-  const groups: string[] = [];
-  for (const [title, commands] of Object.entries(GROUPS)) {
-    groups.push(`${title}:`, ...(await commandLines(commands)), '');
+export async function rootHelp({ groups, globalFlags }: CommandTree): Promise<string> {
+  const lines: string[] = [];
+  for (const [title, commands] of Object.entries(groups)) {
+    lines.push(`${title}:`, ...(await commandLines(commands)), '');
   }
   return [
     'Usage:  slipway [OPTIONS] COMMAND',
@@ -51,7 +50,7 @@ export async function rootHelp(globalFlags: FlagTable): Promise<string> {
       ['slipway ps -a', 'what ran'],
     ]),
     '',
-    ...groups,
+    ...lines,
     'Options:',
     ...flagLines(globalFlags),
     '',

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { findCommand } from '../commands.ts';
+import { findCommand } from '../find-command.ts';
 import { commandHelp, nounHelp, rootHelp } from '../help.ts';
 
 export default defineCommand({
@@ -7,9 +7,9 @@ export default defineCommand({
   arguments: { usage: '[COMMAND...]', min: 0 },
   flags: {},
   examples: [['help run', 'all about run']],
-  async run({ stdout }, { args }) {
-    const { path, node } = findCommand(args);
-    if (path.length === 0) stdout.write(await rootHelp({}));
+  async run({ stdout, tree }, { args }) {
+    const { path, node } = findCommand(tree, args);
+    if (path.length === 0) stdout.write(await rootHelp(tree));
     else
       stdout.write(
         'commands' in node ? await nounHelp(path, node) : commandHelp(path, (await node.load()).default),
