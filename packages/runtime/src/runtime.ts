@@ -154,7 +154,7 @@ class ShimRuntime implements Runtime {
     const keptSockets = new Set([...keep].map(socketName));
     const left = new Set<string>();
     for (const driver of this.runtimes.values()) {
-      for (const id of listDir(driver.stateDir)) if (!keep.has(id)) left.add(id);
+      for (const id of driver.containerIds()) if (!keep.has(id)) left.add(id);
     }
     for (const name of listDir(join(this.#runRoot, 's'))) {
       const [shim = '', console] = name.split('.');
@@ -194,10 +194,10 @@ class ShimRuntime implements Runtime {
   async #kill(id: string): Promise<boolean> {
     let found = false;
     for (const driver of this.runtimes.values()) {
-      if (!listDir(driver.stateDir).includes(id)) continue;
+      if (!driver.containerIds().includes(id)) continue;
       found = true;
       await driver.command(['delete', '--force', id]).catch(() => {});
-      rmSync(join(driver.stateDir, id), { recursive: true, force: true });
+      driver.forget(id);
     }
     rmSync(this.#socketPath(id), { force: true });
     return found;

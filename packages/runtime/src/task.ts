@@ -102,6 +102,11 @@ export interface Task extends Process {
   readonly id: string;
   readonly runtime: string;
   readonly startedAtNs: bigint;
+  /**
+   * The container's files as its processes see them, volumes included. Resolve below it with `openInRoot` only.
+   * @throws Unavailable when the runtime does not tell
+   */
+  readonly root: HostPath;
   /** Emits each time the kernel's OOM killer struck inside this container while it ran. */
   onOom(listener: () => void): Disposable;
   /** @throws like `Sandbox.start`. */

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hostPath } from '@slipway/base';
 import { ALL_CAPABILITIES, lookupUser, type OciProcess, type OciSpec, type Task } from '@slipway/runtime';
 import type { Container, ExecConfig } from './container.ts';
 
 /** What an exec'd command runs as: as the container's first process does, but for what was asked otherwise. */
 export async function execProcess(
   container: Container,
-  task: Pick<Task, 'pid'>,
+  task: Pick<Task, 'root'>,
   config: ExecConfig,
   startSize: ExecConfig['consoleSize'],
 ): Promise<OciProcess> {
@@ -17,11 +16,7 @@ export async function execProcess(
   const user =
     config.user === undefined
       ? base.user
-      : await lookupUser(
-          hostPath(`/proc/${task.pid}/root`),
-          config.user,
-          container.definition.hostConfig.GroupAdd ?? [],
-        );
+      : await lookupUser(task.root, config.user, container.definition.hostConfig.GroupAdd ?? []);
   const size = startSize ?? config.consoleSize;
   return {
     ...base,

@@ -11,6 +11,7 @@ import {
 import type { Container, MountPoint } from './container.ts';
 import type { ContainerContext } from './context.ts';
 import { joined } from './networking.ts';
+import { sharedMemoryPath, sharesMemory } from './shared-memory.ts';
 
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const INIT_PATH = '/sbin/docker-init';
@@ -51,7 +52,7 @@ export function containerSpec(context: ContainerContext, container: Container, f
     namespaces: namespaces(context, host, facts.network),
     idMappings: undefined,
     mounts: [
-      ...ipcMounts(context, host),
+      ...ipcMounts(context, container),
       ...facts.mounts,
       ...(init
         ? [{ destination: INIT_PATH, type: 'bind', source: context.config.initPath, options: ['bind', 'ro'] }]
@@ -155,21 +156,23 @@ function namespaces(
   };
 }
 
-/** With a shared IPC namespace `/dev/shm` is shared too. */
-function ipcMounts(context: ContainerContext, host: HostConfig): SpecMount[] {
-  const mode = host.IpcMode ?? 'private';
-  const share = (source: string, destination: string): SpecMount => ({
-    destination,
-    type: 'bind',
-    source,
-    options: ['bind', 'nosuid', 'noexec', 'nodev'],
-  });
-  if (mode === 'host') return [share('/dev/shm', '/dev/shm')];
-  if (mode.startsWith('container:')) {
-    const other = joined(context, mode, 'IPC');
-    return [share(`/proc/${other.task.pid}/root/dev/shm`, '/dev/shm')];
-  }
-  return [];
+/** With a shared IPC namespace `/dev/shm` is shared too. @throws Conflict when the other one shares nothing. */
+function ipcMounts(context: ContainerContext, container: Container): SpecMount[] {
+  const mode = container.definition.hostConfig.IpcMode ?? 'private';
+  const share = (source: string): SpecMount[] => [
+    { destination: '/dev/shm', type: 'bind', source, options: ['bind', 'nosuid', 'noexec', 'nodev'] },
+  ];
+  if (mode === 'host') return share('/dev/shm');
+  if (sharesMemory(container)) return share(sharedMemoryPath(container));
+  if (!mode.startsWith('container:')) return [];
+  const other = joined(context, mode, 'IPC');
+  const theirs = other.definition.hostConfig.IpcMode;
+  if (theirs === 'host') return share('/dev/shm');
+  if (sharesMemory(other)) return share(sharedMemoryPath(other));
+  throw new SlipwayError(
+    'Conflict',
+    `cannot join IPC of container ${other.definition.name}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+  );
 }
 
 /** Docker's limits in the specification's terms; zero means not limited. */

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, type HostPath, hostPath, isErrno, isSlipwayError, SlipwayError } from '@slipway/base';
 import { type LogFile, lookupUser, type Sandbox, type SpecMount, type Task } from '@slipway/runtime';
@@ -146,16 +146,6 @@ async function volumeMounts(
     });
   }
   return mounts;
-}
-
-/** A source that is there is left alone, whatever it is. */
-async function makeMissingSource(source: string): Promise<void> {
-  try {
-    await stat(source);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    await mkdir(source, { recursive: true });
-  }
 }
 
 /** Where the log is kept; undefined with `--log-driver none`. */

@@ -8,6 +8,7 @@ import { closeNetwork } from './networking.ts';
 import { OutputHub } from './output-hub.ts';
 import { restartDelayMs, shouldRestart } from './restart-policy.ts';
 import { expectRestart } from './restarts.ts';
+import { unmountSharedMemory } from './shared-memory.ts';
 import { startLocked } from './start.ts';
 import { type Ended, ended, isRunning, transition } from './state.ts';
 
@@ -59,6 +60,7 @@ export function recordExit(context: ContainerContext, container: Container, exit
     oomKilled: exit.oomKilled,
     atNs: exit.exitedAtNs,
   });
+  unmountSharedMemory(container);
   container.task = undefined;
   container.sandbox = undefined;
   context.records.saveState(container);

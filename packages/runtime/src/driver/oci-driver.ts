@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SlipwayError } from '@slipway/base';
 import type { StartFailure } from '../shim/process.ts';
@@ -16,6 +18,21 @@ export interface OciDriverOptions {
   readonly stateDir: string;
 }
 
+/**
+ * runsc takes a network namespace for the host's when it sees this folder's files, which Linux 6.11 and newer show in every
+ * one: it is run where they are not to be seen.
+ * @see https://github.com/google/gvisor/issues/10704
+ */
+const WITHOUT_NET_SETTINGS = [
+  '/usr/bin/unshare',
+  '--mount',
+  '--propagation=slave',
+  '/bin/sh',
+  '-c',
+  'mount -t tmpfs -o ro tmpfs /proc/sys/net && exec "$@"',
+  'sh',
+];
+
 /** The command lines of one OCI runtime, and what its messages mean. */
 export class OciDriver {
   readonly name: string;
@@ -25,32 +42,89 @@ export class OciDriver {
   /** Takes compiled seccomp filters. */
   readonly loadsSeccompFilters: boolean;
   readonly #base: readonly string[];
+  readonly #isGvisor: boolean;
 
   constructor(options: OciDriverOptions) {
     this.name = options.name;
     this.path = options.path;
     this.version = options.version;
     this.stateDir = options.stateDir;
-    // crun writes errors to stderr alone; the others would add their warnings to the container's own stderr.
     this.loadsSeccompFilters = options.version.startsWith('crun');
-    const family = this.loadsSeccompFilters ? ['--cgroup-manager=cgroupfs'] : ['--log', '/dev/null'];
-    this.#base = [options.path, ...options.args, '--root', options.stateDir, ...family];
+    this.#isGvisor = options.version.startsWith('runsc');
+    this.#base = [options.path, ...this.#familyArgs(), ...options.args, '--root', options.stateDir];
   }
 
-  runArgv(id: string, bundle: string, pidFile: string, consoleSocket: string): string[] {
-    return [...this.#base, 'run', '-d', '--bundle', bundle, ...processArgs(pidFile, consoleSocket), id];
+  #familyArgs(): readonly string[] {
+    // crun writes errors to stderr alone; the others would add their warnings to the container's own stderr.
+    if (this.loadsSeccompFilters) return ['--cgroup-manager=cgroupfs'];
+    // Without the last, what a gVisor container writes would be lost when it stops, and cp and diff would not see it.
+    return ['--log', '/dev/null', ...(this.#isGvisor ? ['--overlay2=none'] : [])];
+  }
+
+  runArgv(
+    id: string,
+    bundle: string,
+    options: { readonly pidFile: string; readonly consoleSocket: string; readonly hostNetwork: boolean },
+  ): string[] {
+    const run = [
+      'run',
+      '--detach',
+      '--bundle',
+      bundle,
+      ...processArgs(options.pidFile, options.consoleSocket),
+    ];
+    if (!this.#isGvisor) return [...this.#base, ...run, id];
+    // gVisor has a network stack of its own unless it is told to use the host's.
+    const network = options.hostNetwork ? ['--network=host'] : [];
+    return [...WITHOUT_NET_SETTINGS, ...this.#base, ...network, ...run, id];
   }
 
   execArgv(id: string, processFile: string, pidFile: string, consoleSocket: string): string[] {
     return [
       ...this.#base,
       'exec',
-      '-d',
+      '--detach',
       '--process',
       processFile,
       ...processArgs(pidFile, consoleSocket),
       id,
     ];
+  }
+
+  /** The containers that the runtime holds state of. */
+  containerIds(): string[] {
+    const names = this.#stateNames();
+    return this.#isGvisor ? [...new Set(names.flatMap((name) => gvisorId(name) ?? []))] : names;
+  }
+
+  /** Removes what is left of a container's state when `delete` could not. */
+  forget(id: string): void {
+    for (const name of this.#stateNames()) {
+      if ((this.#isGvisor ? gvisorId(name) : name) !== id) continue;
+      rmSync(join(this.stateDir, name), { recursive: true, force: true });
+    }
+  }
+
+  /** The process whose root directory holds the container's files, where `pid` is its first one. */
+  filesPid(id: string, pid: number): number {
+    if (!this.#isGvisor) return pid;
+    try {
+      // A gVisor container's files are not in the sandbox's reach but in its gofer's.
+      const state = JSON.parse(readFileSync(join(this.stateDir, `${id}_sandbox:${id}.state`), 'utf8'));
+      return (state as { goferPid: number }).goferPid;
+    } catch (cause) {
+      throw new SlipwayError('Unavailable', `${this.name} does not tell where the files of ${id} are`, {
+        cause,
+      });
+    }
+  }
+
+  #stateNames(): string[] {
+    try {
+      return readdirSync(this.stateDir);
+    } catch {
+      return [];
+    }
   }
 
   deleteArgv(id: string): string[] {
@@ -67,6 +141,13 @@ export class OciDriver {
       return (await run(path, args)).stdout;
     } catch (cause) {
       const words = (cause as { stderr?: string }).stderr?.trim() ?? '';
+      if (this.#isGvisor && argv[0] === 'update') {
+        throw new SlipwayError(
+          'NotImplemented',
+          `${this.name} cannot change the limits of a running container: stop it first`,
+          { cause },
+        );
+      }
       throw new SlipwayError(
         'Internal',
         `${this.name} ${argv[0]} failed: ${readableWords(words) || String(cause)}`,
@@ -82,8 +163,7 @@ export class OciDriver {
     const words = readableWords(failure.words) || failure.message;
     const message = `OCI runtime create failed: ${words}: unable to start ${JSON.stringify(program)}`;
     const lower = words.toLowerCase();
-    const aboutProgram =
-      /executable file|exec: |exec:"|exec format|open executable|execve|exec user process/.test(lower);
+    const aboutProgram = /executable|exec: |exec:"|exec format|execve|exec user process/.test(lower);
     if (aboutProgram && /no such file|not found/.test(lower)) {
       return new SlipwayError('NotFound', message, { reason: 'EXEC_NOT_FOUND', cause: failure });
     }
@@ -95,6 +175,11 @@ export class OciDriver {
     }
     return new SlipwayError('Internal', message, { cause: failure });
   }
+}
+
+/** The container of `ID_sandbox:ID.state`, `ID_sandbox:ID.lock` or `runsc-ID.sock`. */
+function gvisorId(name: string): string | undefined {
+  return /^(?:runsc-)?([^_]+?)(?:_sandbox:.*)?\.(?:state|lock|sock)$/.exec(name)?.[1];
 }
 
 function processArgs(pidFile: string, consoleSocket: string): string[] {

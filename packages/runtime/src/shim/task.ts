@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type HostPath, SlipwayError } from '@slipway/base';
+import { type HostPath, hostPath, SlipwayError } from '@slipway/base';
 import { cgroupDir } from '../driver/cgroup-host.ts';
 import { cgroupPids, readMetrics } from '../driver/metrics.ts';
 import type { OciLinuxResources } from '../spec/oci-spec.ts';
@@ -72,6 +72,10 @@ export class ShimTask implements Task {
 
   get startedAtNs(): bigint {
     return this.#init.startedAtNs;
+  }
+
+  get root(): HostPath {
+    return hostPath(`/proc/${this.#driver.filesPid(this.id, this.pid)}/root`);
   }
 
   onOom(listener: () => void): Disposable {
