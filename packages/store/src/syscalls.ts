@@ -34,6 +34,9 @@ const calls = {
   ),
   readlinkat: libc.func('long readlinkat(int dirfd, const void *path, void *target, size_t size)'),
   lremovexattr: libc.func('int lremovexattr(const void *path, const void *name)'),
+  mount: libc.func(
+    'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *options)',
+  ),
   umount2: libc.func('int umount2(const void *path, int flags)'),
   syncfs: libc.func('int syncfs(int fd)'),
 } as const;
@@ -170,6 +173,14 @@ export function readlinkFd(fd: number): Buffer {
 
 export const lremovexattr = (path: Name, name: Name): void =>
   void check(calls.lremovexattr(cString(path), cString(name)), 'lremovexattr', name);
+
+/** @see mount(2) */
+export const mount = (source: Name, target: Name, type: string, flags: number, options: string): void =>
+  void check(
+    calls.mount(cString(source), cString(target), cString(type), flags, cString(options)),
+    'mount',
+    target,
+  );
 
 /** @see umount2(2) */
 export const umount2 = (path: Name, flags = 0): void =>
