@@ -11,10 +11,12 @@ export async function* jsonLines(values: AsyncIterable<unknown>): AsyncGenerator
 
 /**
  * The values of a stream of JSON lines, however it was cut into chunks. Blank lines are skipped.
+ * @param parse reads one line, for values that JSON.parse would change.
  * @throws SyntaxError for a line that is not JSON.
  */
 export async function* parseJsonLines(
   chunks: AsyncIterable<Uint8Array | string>,
+  parse: (line: string) => unknown = JSON.parse,
 ): AsyncGenerator<unknown, void, undefined> {
   const decoder = new TextDecoder();
   let rest = '';
@@ -23,9 +25,9 @@ export async function* parseJsonLines(
     for (let end = rest.indexOf('\n'); end !== -1; end = rest.indexOf('\n')) {
       const line = rest.slice(0, end).trim();
       rest = rest.slice(end + 1);
-      if (line !== '') yield JSON.parse(line);
+      if (line !== '') yield parse(line);
     }
   }
   rest += decoder.decode();
-  if (rest.trim() !== '') yield JSON.parse(rest);
+  if (rest.trim() !== '') yield parse(rest);
 }

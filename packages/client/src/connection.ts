@@ -84,9 +84,14 @@ export class Connection implements Disposable {
   }
 
   /** The values of an answer that is a stream of JSON lines. The first is asked for after the head has come. */
-  async lines<T>(method: string, path: string, options: RequestOptions = {}): Promise<AsyncGenerator<T>> {
+  async lines<T>(
+    method: string,
+    path: string,
+    options: RequestOptions = {},
+    parse?: (line: string) => T,
+  ): Promise<AsyncGenerator<T>> {
     const response = await this.request(method, path, options);
-    return parseJsonLines(response) as AsyncGenerator<T>;
+    return parseJsonLines(response, parse) as AsyncGenerator<T>;
   }
 
   /** Turns a request's connection into a two-way stream of bytes. */
@@ -131,7 +136,10 @@ export class Connection implements Disposable {
     );
     request.on('error', (error) => reject(this.#connectError(error)));
     if (options.body !== undefined) {
-      options.body.on('error', (error) => request.destroy(error));
+      options.body.on('error', (error) => {
+        reject(error);
+        request.destroy();
+      });
       options.body.pipe(request);
     } else {
       request.end(options.json === undefined ? undefined : JSON.stringify(options.json));

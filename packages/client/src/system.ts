@@ -31,9 +31,14 @@ export class System {
     signal?: AbortSignal | undefined;
   }): Promise<AsyncGenerator<Event>> {
     const { signal, filters, ...query } = options;
-    return this.#connection.lines('GET', '/events', {
-      query: { ...query, filters: filtersParameter(filters) },
-      signal,
-    });
+    const request = { query: { ...query, filters: filtersParameter(filters) }, signal };
+    return this.#connection.lines('GET', '/events', request, parseEvent);
   }
+}
+
+/** Keeps all digits of `timeNano`, of which a number would lose the last. */
+function parseEvent(line: string): Event {
+  const read = (key: string, value: unknown, context: { readonly source?: string }) =>
+    key === 'timeNano' && typeof value === 'number' ? BigInt(context.source ?? value) : value;
+  return JSON.parse(line, read as (key: string, value: unknown) => unknown) as Event;
 }

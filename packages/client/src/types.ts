@@ -199,14 +199,17 @@ export interface DiskUsage {
     | null;
 }
 
-/** An event as JSON.parse reads it: `timeNano` has lost its last digits. */
 export interface Event {
+  readonly status?: string;
+  readonly id?: string;
+  readonly from?: string;
   readonly Type: string;
   readonly Action: string;
   readonly Actor: { readonly ID: string; readonly Attributes: Labels | null };
   readonly scope?: string;
   readonly time: number;
-  readonly timeNano: number;
+  /** Nanoseconds since the epoch. */
+  readonly timeNano: bigint;
 }
 
 /** The daemon's `GET /info`, which grows with every version: only what is shown by name. */

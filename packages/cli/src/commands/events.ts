@@ -1,5 +1,6 @@
 import { filterFlag, text } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
+import { eventFields, formatEvent } from '../format/event.ts';
 import { parseFilters } from '../format/list.ts';
 import { compileTemplate } from '../format/template.ts';
 import { parseTime } from '../format/time.ts';
@@ -26,17 +27,7 @@ export default defineCommand({
         ? undefined
         : compileTemplate(flags.format === 'json' ? '{{json .}}' : flags.format);
     for await (const event of events) {
-      if (render !== undefined) {
-        stdout.write(`${render(event)}\n`);
-        continue;
-      }
-      const attributes = Object.entries(event.Actor.Attributes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-      const shown = attributes.map(([name, value]) => `${name}=${value}`).join(', ');
-      const fraction = String(event.timeNano % 1e9).padStart(9, '0');
-      const at = new Date(event.time * 1000).toISOString().replace('.000Z', `.${fraction}Z`);
-      stdout.write(
-        `${at} ${event.Type} ${event.Action} ${event.Actor.ID}${shown === '' ? '' : ` (${shown})`}\n`,
-      );
+      stdout.write(`${render === undefined ? formatEvent(event) : render(eventFields(event))}\n`);
     }
   },
 });

@@ -1,19 +1,19 @@
 import { boolean, formatFlag } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
-import { formatList } from '../format/list.ts';
+import { formatList, type ListLayout } from '../format/list.ts';
 import { ellipsis, formatAgo, formatSize, shortId } from '../format/units.ts';
 
-const LAYOUT = {
+const layout = (human: boolean): ListLayout => ({
   headings: {
     ID: 'IMAGE',
-    CreatedSince: 'CREATED',
+    CreatedSince: human ? 'CREATED' : 'CREATED AT',
     CreatedAt: 'CREATED AT',
     CreatedBy: 'CREATED BY',
     Size: 'SIZE',
     Comment: 'COMMENT',
   },
   columns: ['ID', 'CreatedSince', 'CreatedBy', 'Size', 'Comment'],
-};
+});
 
 export default defineCommand({
   summary: 'Show how an image was made',
@@ -45,6 +45,6 @@ export default defineCommand({
         Comment: () => item.Comment,
       };
     });
-    stdout.write(formatList(LAYOUT, rows, flags.format));
+    stdout.write(formatList(layout(flags.human), rows, flags.format));
   },
 });

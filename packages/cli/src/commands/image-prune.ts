@@ -2,7 +2,7 @@ import { boolean, list } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../each.ts';
 import { parseFilters } from '../format/list.ts';
-import { formatSize } from '../format/units.ts';
+import { formatDeleted, formatReclaimed } from '../format/prune.ts';
 
 export default defineCommand({
   summary: 'Remove all unused images',
@@ -19,8 +19,6 @@ export default defineCommand({
     const filters = parseFilters(flags.filter);
     filters['dangling'] = [String(!flags.all)];
     const reply = await context.client.images.prune(filters);
-    for (const { Deleted, Untagged } of reply.ImagesDeleted ?? [])
-      context.stdout.write(Deleted === undefined ? `untagged: ${Untagged}\n` : `deleted: ${Deleted}\n`);
-    context.stdout.write(`\nTotal reclaimed space: ${formatSize(reply.SpaceReclaimed ?? 0)}\n`);
+    context.stdout.write(formatDeleted(reply) + formatReclaimed(reply.SpaceReclaimed ?? 0));
   },
 });

@@ -1,5 +1,6 @@
 import { boolean, list, text } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
+import { parseSubnets } from '../networks/ipam.ts';
 import { parseMap } from '../run/values.ts';
 
 export default defineCommand({
@@ -21,14 +22,6 @@ export default defineCommand({
   },
   examples: [['network create net', 'containers on it reach each other by name: run --network net']],
   async run({ client, stdout, stderr }, { flags, args }) {
-    const Config = flags.subnet.map((Subnet, index) => ({
-      Subnet,
-      ...(flags['ip-range'][index] === undefined ? {} : { IPRange: flags['ip-range'][index] }),
-      ...(flags.gateway[index] === undefined ? {} : { Gateway: flags.gateway[index] }),
-      ...(index > 0 || flags['aux-address'].length === 0
-        ? {}
-        : { AuxiliaryAddresses: parseMap(flags['aux-address']) }),
-    }));
     const { Id, Warning } = await client.networks.create({
       Name: args[0],
       CheckDuplicate: true,
@@ -36,7 +29,11 @@ export default defineCommand({
       Internal: flags.internal,
       Attachable: flags.attachable,
       EnableIPv6: flags.ipv6,
-      IPAM: { Driver: flags['ipam-driver'], Options: parseMap(flags['ipam-opt']), Config },
+      IPAM: {
+        Driver: flags['ipam-driver'],
+        Options: parseMap(flags['ipam-opt']),
+        Config: parseSubnets(flags),
+      },
       Options: parseMap(flags.opt),
       Labels: parseMap(flags.label),
     });

@@ -2,6 +2,7 @@ import { boolean, list } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../each.ts';
 import { parseFilters } from '../format/list.ts';
+import { formatDeleted } from '../format/prune.ts';
 
 export default defineCommand({
   summary: 'Remove all unused networks',
@@ -19,6 +20,6 @@ export default defineCommand({
     const filters = parseFilters(flags.filter);
 
     const reply = await context.client.networks.prune(filters);
-    for (const name of reply.NetworksDeleted ?? []) context.stdout.write(`${name}\n`);
+    context.stdout.write(formatDeleted(reply));
   },
 });

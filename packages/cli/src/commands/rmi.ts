@@ -1,3 +1,4 @@
+import { isSlipwayError } from '@slipway/base/errors';
 import { boolean } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
 import { forEachArgument } from '../each.ts';
@@ -15,10 +16,13 @@ export default defineCommand({
       context,
       args,
       async (name) => {
-        const deleted = await context.client.images.remove(name, {
-          force: flags.force,
-          noprune: flags['no-prune'],
-        });
+        const deleted = await context.client.images
+          .remove(name, { force: flags.force, noprune: flags['no-prune'] })
+          .catch((error: unknown) => {
+            if (!(flags.force && isSlipwayError(error, 'NotFound'))) throw error;
+            context.stderr.write(`slipway: ${error.message}\n`);
+            return [];
+          });
         for (const { Deleted, Untagged } of deleted) {
           context.stdout.write(Untagged === undefined ? `Deleted: ${Deleted}\n` : `Untagged: ${Untagged}\n`);
         }

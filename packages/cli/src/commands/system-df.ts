@@ -31,8 +31,8 @@ export default defineCommand({
         Type: () => type,
         TotalCount: () => String(sizes.length),
         Active: () => String(sizes.filter(({ active }) => active).length),
-        Size: () => formatSize(size),
-        Reclaimable: () => `${formatSize(reclaimable)}${percent}`,
+        Size: () => formatSize(size, 4),
+        Reclaimable: () => `${formatSize(reclaimable, 4)}${percent}`,
       };
     };
     const rows = [
@@ -54,6 +54,10 @@ export default defineCommand({
           bytes: UsageData?.Size ?? 0,
           active: (UsageData?.RefCount ?? 0) > 0,
         })),
+      ),
+      row(
+        'Build Cache',
+        (usage.BuildCache ?? []).map(({ Size, InUse }) => ({ bytes: Size, active: InUse })),
       ),
     ];
     stdout.write(formatList(LAYOUT, rows, flags.format));

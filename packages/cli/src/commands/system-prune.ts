@@ -2,7 +2,7 @@ import { boolean, list } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../each.ts';
 import { parseFilters } from '../format/list.ts';
-import { formatSize } from '../format/units.ts';
+import { formatDeleted, formatReclaimed } from '../format/prune.ts';
 
 export default defineCommand({
   summary: 'Remove what is not used',
@@ -22,7 +22,8 @@ export default defineCommand({
     const replies = [await client.containers.prune(filters), await client.networks.prune(filters)];
     if (flags.volumes) replies.push(await client.volumes.prune(filters));
     replies.push(await client.images.prune({ ...filters, dangling: [String(!flags.all)] }));
+    for (const reply of replies) stdout.write(formatDeleted(reply));
     const bytes = replies.reduce((sum, { SpaceReclaimed = 0 }) => sum + SpaceReclaimed, 0);
-    stdout.write(`Total reclaimed space: ${formatSize(bytes)}\n`);
+    stdout.write(formatReclaimed(bytes));
   },
 });

@@ -2,7 +2,7 @@ import { boolean, list } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../each.ts';
 import { parseFilters } from '../format/list.ts';
-import { formatSize } from '../format/units.ts';
+import { formatDeleted, formatReclaimed } from '../format/prune.ts';
 
 export default defineCommand({
   summary: 'Remove all unused volumes',
@@ -19,7 +19,6 @@ export default defineCommand({
     const filters = parseFilters(flags.filter);
     if (flags.all) filters['all'] = ['true'];
     const reply = await context.client.volumes.prune(filters);
-    for (const name of reply.VolumesDeleted ?? []) context.stdout.write(`${name}\n`);
-    context.stdout.write(`\nTotal reclaimed space: ${formatSize(reply.SpaceReclaimed ?? 0)}\n`);
+    context.stdout.write(formatDeleted(reply) + formatReclaimed(reply.SpaceReclaimed ?? 0));
   },
 });

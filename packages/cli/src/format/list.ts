@@ -33,7 +33,10 @@ export function formatList(layout: ListLayout, rows: readonly Fields[], format: 
 
 /** `.Label "name"` reads one of the labels that `.Labels` lists. */
 function withLabel(row: Fields): Record<string, unknown> {
-  const values: Record<string, unknown> = { ...row };
+  // Sorted by name, as docker's `--format json` shows them.
+  const values: Record<string, unknown> = Object.fromEntries(
+    Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
   const labelMap = row['labelMap'];
   delete values['labelMap'];
   if (labelMap !== undefined) {

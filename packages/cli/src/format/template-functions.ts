@@ -74,11 +74,15 @@ function printInner(value: unknown): string {
   return String(value);
 }
 
+/** A number with more digits than JavaScript's have. */
+const rawJson = (JSON as unknown as { readonly rawJSON: (text: string) => unknown }).rawJSON;
+
 /** JSON as Go writes it: no change but that methods are not shown. */
 function goJson(value: unknown): string {
-  return JSON.stringify(value ?? null, (_, inner: unknown) =>
-    typeof inner === 'function' ? (inner.length === 0 ? inner() : undefined) : inner,
-  );
+  return JSON.stringify(value ?? null, (_, inner: unknown) => {
+    if (typeof inner === 'bigint') return rawJson(String(inner));
+    return typeof inner === 'function' ? (inner.length === 0 ? inner() : undefined) : inner;
+  });
 }
 
 function asText(value: unknown): string {
