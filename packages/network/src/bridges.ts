@@ -39,10 +39,6 @@ export class Bridges implements AsyncDisposable {
     this.#options = options;
   }
 
-  get isEmpty(): boolean {
-    return this.#bridges.size === 0;
-  }
-
   /** @throws NotFound */
   get(networkId: string): Bridge {
     const bridge = this.#bridges.get(networkId);

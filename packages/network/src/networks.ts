@@ -310,8 +310,12 @@ class HostNetworks implements Networks {
     await Promise.all([...this.#prepared.keys()].map((networkId) => this.#dropPrepared(networkId)));
     await Promise.all(this.#background);
     await this.#ports[Symbol.asyncDispose]();
+    // Running containers keep their bridges and rules; without any, the host is left as it was found.
+    if (this.#sandboxes.size === 0) {
+      for (const { network } of [...this.#bridges.list()]) await this.#bridges.remove(network.id);
+      await this.#firewall.remove();
+    }
     await this.#bridges[Symbol.asyncDispose]();
-    if (this.#bridges.isEmpty) await this.#firewall.remove();
     await this.#kernel.run('unshareFolder', this.#netnsRoot);
     await this.#kernel[Symbol.asyncDispose]();
   }
