@@ -1,0 +1,156 @@
+import { mustRun } from '../../test/integration/harness/command.ts';
+import type { Engine } from '../engines.ts';
+import type { Figure } from '../figure.ts';
+import { inTurns, summarize } from '../samples.ts';
+
+const IMAGE = 'busybox:latest';
+const AT_A_TIME = 8;
+
+/** `docker run --rm`, from the command line to the end of the client. */
+const dockerRun = (network: 'bridge' | 'none' | 'host', goal?: number): Figure => ({
+  name: `run-${network}`,
+  title: `docker run --rm, ${network}`,
+  unit: 'ms',
+  ...(goal === undefined ? {} : { goal: { timesDockerdAtMost: goal } }),
+  measure: (engines, { rounds }) =>
+    inTurns(engines, rounds, (engine) => engine.docker('run', '--rm', '--network', network, IMAGE, 'true')),
+});
+
+/** The engine alone, without a client's own start: one container's life over one kept connection. */
+const apiLife: Figure = {
+  name: 'api',
+  title: 'API: create, start, wait, remove',
+  unit: 'ms',
+  goal: { atMost: 30 },
+  measure: (engines, { rounds }) =>
+    inTurns(engines, rounds * 2, async (engine) => {
+      const startedAtMs = performance.now();
+      await liveOnce(engine);
+      return performance.now() - startedAtMs;
+    }),
+};
+
+/** Where the time of `api` goes. */
+const apiStep = (step: keyof LifeDurations, title: string): Figure => ({
+  name: `api-${step}`,
+  title: `  of it: ${title}`,
+  unit: 'ms',
+  measure: (engines, { rounds }) =>
+    inTurns(engines, rounds, async (engine) => (await liveOnce(engine))[step]),
+});
+
+interface LifeDurations {
+  readonly create: number;
+  readonly start: number;
+  readonly wait: number;
+  readonly remove: number;
+}
+
+async function liveOnce(engine: Engine): Promise<LifeDurations> {
+  const marks = [performance.now()];
+  const mark = () => marks.push(performance.now());
+  const { Id } = (await engine.api('POST', '/containers/create', { Image: IMAGE, Cmd: ['true'] })) as {
+    Id: string;
+  };
+  mark();
+  await engine.api('POST', `/containers/${Id}/start`);
+  mark();
+  await engine.api('POST', `/containers/${Id}/wait`);
+  mark();
+  await engine.api('DELETE', `/containers/${Id}`);
+  mark();
+  const step = (index: number): number => (marks[index + 1] as number) - (marks[index] as number);
+  return { create: step(0), start: step(1), wait: step(2), remove: step(3) };
+}
+
+/** How many containers live and are gone in a second, when eight clients run one after the other. */
+const startsASecond = (
+  name: string,
+  title: string,
+  runOnce: (engine: Engine) => Promise<unknown>,
+  goal?: number,
+): Figure => ({
+  name,
+  title,
+  unit: '/s',
+  ...(goal === undefined ? {} : { goal: { timesDockerdAtLeast: goal } }),
+  measure: (engines, { rounds }) =>
+    inTurns(engines, Math.ceil(rounds / 5), async (engine) => {
+      const durationS = 4;
+      const endsAtMs = performance.now() + durationS * 1000;
+      let count = 0;
+      const startedAtMs = performance.now();
+      const client = async (): Promise<void> => {
+        while (performance.now() < endsAtMs) {
+          await runOnce(engine);
+          count += 1;
+        }
+      };
+      await Promise.all(Array.from({ length: AT_A_TIME }, client));
+      return count / ((performance.now() - startedAtMs) / 1000);
+    }),
+});
+
+/** A program in a container that runs already. */
+const execTrue: Figure = {
+  name: 'exec',
+  title: 'docker exec true',
+  unit: 'ms',
+  goal: { timesDockerdAtMost: 1 / 2 },
+  measure: async (engines, { rounds }) => {
+    for (const engine of engines) await engine.docker('run', '-d', '--name', 'exec', IMAGE, 'sleep', '3600');
+    try {
+      return await inTurns(engines, rounds, (engine) => engine.docker('exec', 'exec', 'true'));
+    } finally {
+      for (const engine of engines) await engine.docker('rm', '-f', 'exec');
+    }
+  },
+};
+
+/** `slipway version`, and beside it what docker's own client takes for the same with each engine. */
+const version: Figure = {
+  name: 'version',
+  title: 'slipway version (others: docker version)',
+  unit: 'ms',
+  goal: { atMost: 60 },
+  measure: (engines, { rounds, checkout }) =>
+    inTurns(engines, rounds, async (engine) => {
+      if (engine.name !== 'slipway') return await engine.docker('version');
+      return (await mustRun([`${checkout}/script/slipway`, 'version'], { env: engine.env })).durationMs;
+    }),
+};
+
+/** What nobody can be quicker than: the client alone. */
+const clientAlone: Figure = {
+  name: 'client',
+  title: 'docker CLI alone (docker --version)',
+  unit: 'ms',
+  measure: async (engines, { rounds }) => {
+    const [first] = engines;
+    if (first === undefined) return new Map();
+    const values: number[] = [];
+    for (let round = 0; round < rounds; round++) values.push(await first.docker('--version'));
+    return new Map([['slipway', summarize(values)]]);
+  },
+};
+
+export const startFigures: readonly Figure[] = [
+  dockerRun('bridge', 1 / 5),
+  dockerRun('none'),
+  dockerRun('host'),
+  clientAlone,
+  apiLife,
+  apiStep('create', 'create'),
+  apiStep('start', 'start'),
+  apiStep('wait', 'wait'),
+  apiStep('remove', 'remove'),
+  startsASecond(
+    'starts',
+    'starts a second, 8 docker run at a time',
+    (engine) => engine.docker('run', '--rm', IMAGE, 'true'),
+    8,
+  ),
+  startsASecond('api-starts', 'the same over the API', liveOnce),
+  execTrue,
+  version,
+];

@@ -1,0 +1,88 @@
+import { cpus, loadavg, release } from 'node:os';
+import type { Engine } from './engines.ts';
+import { type Figure, type Goal, isReached } from './figure.ts';
+import type { Samples } from './samples.ts';
+
+export interface Row {
+  readonly figure: Figure;
+  readonly samples: ReadonlyMap<string, Samples>;
+  /** The most that the daemons of each engine had resident meanwhile. Unit: bytes. */
+  readonly peaks: ReadonlyMap<string, number>;
+}
+
+/** A Markdown table, so that it can be read here and pasted there. */
+export function formatTable(rows: readonly Row[], engines: readonly Engine[]): string {
+  const others = engines.filter(({ name }) => name !== 'slipway');
+  const header = [
+    'figure',
+    ...engines.map(({ name }) => name),
+    ...others.map(({ name }) => `${name} / slipway`),
+    'must',
+    '',
+    'peak MB',
+  ];
+  const lines = rows.map(({ figure, samples, peaks }) => {
+    const medians = mediansOf(samples);
+    const ours = medians.get('slipway');
+    const reached = isReached(figure.goal, medians);
+    return [
+      figure.title,
+      ...engines.map(({ name }) => formatValue(medians.get(name), figure.unit)),
+      ...others.map(({ name }) => formatRatio(medians.get(name), ours)),
+      formatGoal(figure.goal, figure.unit),
+      reached === undefined ? '' : reached ? 'reached' : 'NOT REACHED',
+      engines.map(({ name }) => Math.round((peaks.get(name) ?? 0) / 1e6)).join(' / '),
+    ];
+  });
+  const table = [header, ...lines];
+  const widths = header.map((_, column) => Math.max(3, ...table.map((line) => line[column]?.length ?? 0)));
+  const format = (line: readonly string[]): string =>
+    `| ${line.map((cell, column) => pad(cell, widths[column] ?? 0, column)).join(' | ')} |\n`;
+  const rule = `|${widths.map((width, column) => '-'.repeat(width + 1) + (column === 0 ? '-' : ':')).join('|')}|\n`;
+  return format(header) + rule + lines.map(format).join('');
+}
+
+export function toJson(rows: readonly Row[], engines: readonly Engine[]): string {
+  return JSON.stringify(
+    {
+      at: new Date().toISOString(),
+      machine: { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), load: loadavg() },
+      engines: engines.map(({ name, version }) => ({ name, version })),
+      figures: rows.map(({ figure: { name, title, unit, goal }, samples, peaks }) => ({
+        name,
+        title: title.trim(),
+        unit,
+        goal,
+        reached: isReached(goal, mediansOf(samples)),
+        samples: Object.fromEntries(samples),
+        peakBytes: Object.fromEntries(peaks),
+      })),
+    },
+    undefined,
+    2,
+  );
+}
+
+function mediansOf(samples: ReadonlyMap<string, Samples>): Map<string, number> {
+  return new Map([...samples].map(([name, { median }]) => [name, median]));
+}
+
+function formatValue(value: number | undefined, unit: Figure['unit']): string {
+  if (value === undefined) return '–';
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
+}
+
+function formatRatio(theirs: number | undefined, ours: number | undefined): string {
+  return theirs === undefined || ours === undefined ? '' : (theirs / ours).toFixed(2);
+}
+
+function formatGoal(goal: Goal | undefined, unit: Figure['unit']): string {
+  if (goal === undefined) return '';
+  if ('atMost' in goal) return `≤ ${goal.atMost} ${unit}`;
+  if ('timesDockerdAtMost' in goal) return `≤ 1/${Math.round(1 / goal.timesDockerdAtMost)} dockerd`;
+  return `≥ ${goal.timesDockerdAtLeast} × dockerd`;
+}
+
+function pad(cell: string, width: number, column: number): string {
+  return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+}
