@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { before, test } from 'node:test';
-import { eventually, sleep } from './harness/command.ts';
+import { eventually, RunningCommand, sleep } from './harness/command.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
@@ -15,7 +15,14 @@ const sh = (script: string, ...flags: readonly string[]) =>
   mustDocker('run', '--rm', ...flags, 'busybox', 'sh', '-c', script);
 
 const HTTP = 'while :; do printf "HTTP/1.0 200 OK\\r\\n\\r\\nhello from $(hostname)\\n" | nc -l -p 80; done';
-const UDP = 'udpsvd -E 0.0.0.0 53 cat';
+// busybox serves no UDP; a program of the host's, in the container's network, does.
+const UDP_ECHO = `
+import socket
+echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+echo.bind(("0.0.0.0", 53))
+while True:
+    echo.sendto(*echo.recvfrom(2048))
+`;
 
 /** What comes back over TCP; undefined when nobody answers. */
 function fetchTcp(host: string, port: number): Promise<string | undefined> {
@@ -95,9 +102,8 @@ test('ranges, several ports and UDP', async () => {
     '-p',
     '42853:53/udp',
     'busybox',
-    'sh',
-    '-c',
-    UDP,
+    'sleep',
+    '600',
   );
   assert.deepEqual(
     (await mustDocker('port', 'many'))
@@ -111,6 +117,16 @@ test('ranges, several ports and UDP', async () => {
       '82/tcp -> 0.0.0.0:42802',
     ],
   );
+  const { Pid } = (await engine.inspect('many')).State;
+  await using _echo = new RunningCommand([
+    'nsenter',
+    '-t',
+    String(Pid),
+    '-n',
+    '/usr/bin/python3',
+    '-c',
+    UDP_ECHO,
+  ]);
   const socket = createSocket('udp4');
   const answered = new Promise((resolve) => socket.once('message', (message) => resolve(message.toString())));
   const timer = setInterval(() => socket.send('ping', 42853, '127.0.0.1'), 200);
