@@ -77,7 +77,6 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
     .sort();
   if (files.length === 0) return;
   process.stdout.write(`\n${part}: ${files.length} files\n`);
-  const startedAtOf = new Map<string, number>();
   const problemsOf = new Map<string, string[]>();
   const events = run({
     files,
@@ -88,7 +87,6 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
   });
   for await (const { type, data } of events as AsyncIterable<{ type: string; data: TestEventData }>) {
     const file = data.file ?? '';
-    if (!startedAtOf.has(file)) startedAtOf.set(file, performance.now());
     if (type === 'test:stderr' || type === 'test:stdout') remember(problemsOf, file, data.message ?? '');
     if (type === 'test:pass' && isLeaf(data))
       record(data.skip === undefined ? 'passed' : 'skipped', data.name ?? '');
@@ -104,7 +102,13 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
       const counts = `${data.counts?.passed ?? 0}/${data.counts?.tests ?? 0}`;
       printLine(ok ? 'ok' : 'FAILED', `${relative(root, file)} ${counts}`, data.duration_ms ?? 0);
       if (!ok) process.stdout.write(indent((problemsOf.get(file) ?? []).join('')));
+      problemsOf.delete(file);
     }
+  }
+  // A file that ended before its tests did has no summary.
+  for (const [file, problems] of problemsOf) {
+    printLine('FAILED', relative(root, file), 0);
+    process.stdout.write(indent(problems.join('')));
   }
 }
 
