@@ -71,6 +71,7 @@ async function openEngine(
     events,
     clock,
     random,
+    logger: logger.child({ part: 'networks' }),
     config: { bridgeName: config.bridgeName, bridgeAddress: config.bridgeAddress },
   });
   const containers = stack.use(

@@ -72,6 +72,8 @@ export interface EndpointRequest {
   readonly macAddress?: string | undefined;
   /** The names that resolve to this endpoint on its network: the container's name, short id, aliases. */
   readonly names: readonly string[];
+  /** Where this endpoint's queries for names outside go; the host's servers when undefined or empty. */
+  readonly nameServers?: readonly string[] | undefined;
 }
 
 export interface Endpoint {
@@ -84,6 +86,7 @@ export interface Endpoint {
   readonly gateway: string;
   readonly macAddress: string;
   readonly names: readonly string[];
+  readonly nameServers?: readonly string[] | undefined;
 }
 
 /** A container's network namespace with its endpoints: plain data that the caller stores, and hands back after a restart. */
@@ -92,6 +95,9 @@ export interface NetworkSandbox {
   readonly netnsPath: HostPath;
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly PublishedPort[];
+  /** What was asked for: published again when the container gets to another network that reaches outside. */
+  readonly portRequests?: readonly PortRequest[];
+  readonly containerName?: string;
 }
 
 export interface SandboxRequest {
@@ -101,8 +107,6 @@ export interface SandboxRequest {
   /** None: a namespace with loopback only (`--network none`). The first carries the default route. */
   readonly endpoints: readonly EndpointRequest[];
   readonly ports: readonly PortRequest[];
-  /** The namespace may be given to another container afterwards: it has no CAP_NET_ADMIN, is not privileged, has no user namespace. */
-  readonly reusable: boolean;
 }
 
 /** All of the host's networking that belongs to this daemon. */
@@ -119,11 +123,18 @@ export interface Networks extends AsyncDisposable {
    * ResourceExhausted when a subnet has no address left; Conflict (reason ADDRESS_IN_USE) for a taken address. Nothing is left behind.
    */
   createSandbox(request: SandboxRequest): Promise<NetworkSandbox>;
-  /** Takes back what a running container from before the restart holds: addresses, ports, names. */
+  /**
+   * Takes back what a running container from before the restart holds: addresses, ports, names. What somebody else took
+   * meanwhile is logged, and left to them.
+   */
   restoreSandbox(sandbox: NetworkSandbox): Promise<void>;
   /** Idempotent; the caller does not wait for the kernel's own clean-up. */
   removeSandbox(containerId: string): Promise<void>;
+  /** What a running container has now. @throws NotFound when it has no network of its own. */
+  sandbox(containerId: string): NetworkSandbox;
+  /** Published ports that had no network to lead to lead to this one. @throws as `createSandbox` */
   connect(containerId: string, endpoint: EndpointRequest): Promise<Endpoint>;
+  /** Published ports that led to this network lead to the next one that reaches outside, if there is one. */
   disconnect(containerId: string, networkId: string): Promise<void>;
   /** New names of a renamed container. */
   setNames(containerId: string, networkId: string, names: readonly string[]): void;

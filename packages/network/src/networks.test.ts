@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { silentLogger, systemClock, systemRandom } from '@slipway/base';
-import type { BridgeNetwork, NetworkSandbox, Networks, PortRequest } from './network.ts';
+import type { BridgeNetwork, EndpointRequest, NetworkSandbox, Networks, PortRequest } from './network.ts';
 import { openNetworks } from './networks.ts';
 
 const run = promisify(execFile);
@@ -60,7 +60,7 @@ const inside = async (sandbox: NetworkSandbox, ...command: string[]): Promise<st
   (await run('nsenter', [`--net=${sandbox.netnsPath}`, ...command], { timeout: 5000 })).stdout;
 
 const create = (
-  endpoints: readonly { networkId: string; names?: string[]; ipv4?: string; macAddress?: string }[],
+  endpoints: readonly (Partial<EndpointRequest> & { networkId: string })[],
   ports: readonly PortRequest[] = [],
   containerId = systemRandom.hex(32),
 ): Promise<NetworkSandbox> =>
@@ -69,7 +69,6 @@ const create = (
     containerName: `/c-${containerId.slice(0, 4)}`,
     endpoints: endpoints.map((endpoint) => ({ names: [], ...endpoint })),
     ports,
-    reusable: false,
   });
 
 const userBridge = (extra: object = {}): Promise<BridgeNetwork> =>
@@ -321,6 +320,94 @@ test('a running container is connected to a second network and taken off again',
   await networks.disconnect(sandbox.containerId, network.id);
   for (const { containerId } of [none, sandbox]) await networks.removeSandbox(containerId);
   await networks.removeBridge(network.id);
+});
+
+test('published ports follow their container to another network, and come when it gets one', async () => {
+  const [first, second] = [await userBridge(), await userBridge()];
+  const sandbox = await create([{ networkId: first.id, names: ['mover'] }], [tcp(8080, 0, '127.0.0.1')]);
+  const { containerId } = sandbox;
+  await serveTcp(sandbox, 8080);
+  const fetchPublished = async () => {
+    const [port] = networks.sandbox(containerId).ports;
+    return await fetchTcp('127.0.0.1', port?.hostPort ?? 1);
+  };
+  assert.notEqual(await fetchPublished(), '');
+  await networks.connect(containerId, { networkId: second.id, names: ['mover'] });
+  networks.setNames(containerId, first.id, ['moved']);
+  await networks.disconnect(containerId, first.id);
+  assert.notEqual(await fetchPublished(), '');
+  await networks.disconnect(containerId, second.id);
+  assert.deepEqual(networks.sandbox(containerId).ports, []);
+  await networks.connect(containerId, { networkId: first.id, names: [] });
+  assert.notEqual(await fetchPublished(), '');
+  await networks.removeSandbox(containerId);
+  for (const { id } of [first, second]) await networks.removeBridge(id);
+});
+
+test('a container finds the names of all its networks, over UDP and TCP, forwards, backwards and without IPv6', async () => {
+  const [first, second] = [await userBridge(), await userBridge()];
+  const both = await create([{ networkId: first.id, names: ['both'] }, { networkId: second.id }]);
+  const other = await create([{ networkId: second.id, names: ['Other', 'alias'] }]);
+  const otherIp = other.endpoints[0]?.ipv4 ?? '';
+  const program = `
+    const { Resolver } = require('dns').promises, net = require('net');
+    const resolver = new Resolver({ timeout: 2000, tries: 1 });
+    resolver.setServers([process.argv[1]]);
+    const overTcp = () => new Promise((resolve, reject) => {
+      const query = Buffer.concat([Buffer.from([0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 5]), Buffer.from('other'), Buffer.from([0, 0, 1, 0, 1])]);
+      const socket = net.connect(53, process.argv[1], () => socket.write(Buffer.concat([Buffer.from([0, query.length]), query])));
+      socket.on('data', (d) => { socket.destroy(); resolve([...d.subarray(-4)].join('.')); }).on('error', reject);
+    });
+    (async () => console.log(JSON.stringify([await resolver.resolve4('other'), await resolver.resolve4('ALIAS'),
+      await resolver.reverse(process.argv[2]), await resolver.resolve6('both').catch((e) => e.code), await overTcp()])))()`;
+  const said = await inside(
+    both,
+    ...[process.execPath, '-e', program, networks.nameServer(first.id) ?? '', otherIp],
+  );
+  assert.deepEqual(JSON.parse(said), [[otherIp], [otherIp], ['Other'], 'ENODATA', otherIp]);
+  for (const { containerId } of [both, other]) await networks.removeSandbox(containerId);
+  for (const { id } of [first, second]) await networks.removeBridge(id);
+});
+
+test("names outside are asked of the container's own name servers", async () => {
+  const network = await userBridge();
+  const server = await create([{ networkId: network.id }]);
+  const program = spawn('nsenter', [
+    `--net=${server.netnsPath}`,
+    process.execPath,
+    '-e',
+    `const u = require('dgram').createSocket('udp4');
+     u.on('message', (m, p) => u.send(Buffer.concat([m.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]), m.subarray(12),
+       Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 9, 8, 7, 6])]), p.port, p.address)).bind(53, () => console.log('ready'))`,
+  ]);
+  programs.push(program);
+  await new Promise((resolve) => program.stdout.once('data', resolve));
+  const asker = await create([{ networkId: network.id, nameServers: [server.endpoints[0]?.ipv4 ?? ''] }]);
+  const ask = `
+    const resolver = new (require('dns').promises.Resolver)({ timeout: 2000, tries: 1 });
+    resolver.setServers([process.argv[1]]);
+    resolver.resolve4('example.org').then((found) => console.log(found.join()))`;
+  const gateway = networks.nameServer(network.id) ?? '';
+  assert.equal(await inside(asker, process.execPath, '-e', ask, gateway), '9.8.7.6\n');
+  for (const { containerId } of [asker, server]) await networks.removeSandbox(containerId);
+  await networks.removeBridge(network.id);
+});
+
+test('a port that somebody took while the daemon was away is left to them', async () => {
+  const sandbox = await create(
+    [{ networkId: bridge.id }],
+    [tcp(8080, 0, '127.0.0.1'), tcp(8081, 0, '127.0.0.1')],
+  );
+  await networks[Symbol.asyncDispose]();
+  const [taken, free] = sandbox.ports;
+  const thief = createServer().listen({ host: '127.0.0.1', port: taken?.hostPort });
+  await new Promise((resolve) => thief.once('listening', resolve));
+  networks = await open();
+  await networks.restoreBridge(bridge);
+  await networks.restoreSandbox(sandbox);
+  assert.deepEqual(networks.sandbox(sandbox.containerId).ports, [free]);
+  await networks.removeSandbox(sandbox.containerId);
+  await new Promise((resolve) => thief.close(resolve));
 });
 
 test('a restarted daemon takes running sandboxes back with their ports, and sweeps what belongs to nobody', async () => {

@@ -15,6 +15,7 @@ import {
 } from '@slipway/base';
 import { type Bridge, Bridges } from './bridges.ts';
 import { Firewall, type PortTarget } from './firewall.ts';
+import { endUdpFlows } from './flows.ts';
 import { findIpv4, macOf, parseIpv4 } from './ipv4.ts';
 import { Kernel } from './kernel/kernel.ts';
 import type { Attachment } from './kernel/operations.ts';
@@ -26,6 +27,7 @@ import type {
   InterfaceCounters,
   NetworkSandbox,
   Networks,
+  PortRequest,
   PublishedPort,
   SandboxRequest,
 } from './network.ts';
@@ -86,8 +88,10 @@ interface Namespace {
 
 interface Sandbox {
   readonly containerId: string;
+  readonly containerName: string;
   readonly netnsPath: HostPath;
   endpoints: readonly Endpoint[];
+  readonly portRequests: readonly PortRequest[];
   ports: readonly PublishedPort[];
   /** Which endpoint the ports lead to. */
   portsEndpoint: Endpoint | undefined;
@@ -177,38 +181,57 @@ class HostNetworks implements Networks {
       const { path, endpoints } = await this.#namespaceFor(request.endpoints);
       const sandbox: Sandbox = {
         containerId: request.containerId,
+        containerName: request.containerName,
         netnsPath: path,
         endpoints,
+        portRequests: request.ports,
         ports: [],
         portsEndpoint: undefined,
       };
       try {
-        await this.#publish(sandbox, request);
+        await this.#publish(sandbox);
       } catch (error) {
         this.#releaseEndpoints(endpoints);
         this.#dropNamespace(path);
         throw error;
       }
       this.#sandboxes.set(request.containerId, sandbox);
-      for (const endpoint of endpoints) this.#announce(endpoint, endpoint.names);
+      this.#announce(sandbox);
       return snapshot(sandbox);
     });
   }
 
-  async restoreSandbox({ containerId, netnsPath, endpoints, ports }: NetworkSandbox): Promise<void> {
+  async restoreSandbox(stored: NetworkSandbox): Promise<void> {
+    const { containerId, netnsPath, endpoints, ports, portRequests = [], containerName = '' } = stored;
     const portsEndpoint = endpoints.find(
       ({ networkId }) => this.#bridges.find(networkId)?.network.internal === false,
     );
-    const sandbox: Sandbox = { containerId, netnsPath, endpoints, ports, portsEndpoint };
+    const sandbox: Sandbox = {
+      containerId,
+      containerName,
+      netnsPath,
+      endpoints,
+      portRequests,
+      ports,
+      portsEndpoint,
+    };
     for (const endpoint of endpoints) {
       for (const pool of this.#bridges.find(endpoint.networkId)?.addresses ?? []) {
         if (pool.contains(endpoint.ipv4)) pool.takeBack(endpoint.ipv4);
       }
-      this.#announce(endpoint, endpoint.names);
     }
+    this.#announce(sandbox);
     this.#namespacesInUse.add(netnsPath);
     this.#sandboxes.set(containerId, sandbox);
-    if (portsEndpoint !== undefined) await this.#ports.takeBack(ports, portsEndpoint.ipv4);
+    if (portsEndpoint === undefined) return;
+    const { held, lost } = await this.#ports.takeBack(ports, portsEndpoint.ipv4);
+    sandbox.ports = held;
+    for (const { port, cause } of lost) {
+      this.#logger.warn(
+        { container: shortId(containerId), port, error: errorMessage(cause) },
+        'a published port was taken by somebody else meanwhile: restart the container when it is free again',
+      );
+    }
   }
 
   async removeSandbox(containerId: string): Promise<void> {
@@ -246,7 +269,13 @@ class HostNetworks implements Networks {
         throw error;
       }
       sandbox.endpoints = [...sandbox.endpoints, endpoint];
-      this.#announce(endpoint, endpoint.names);
+      try {
+        if (sandbox.portsEndpoint === undefined) await this.#publish(sandbox);
+      } catch (error) {
+        await this.#detach(sandbox, endpoint);
+        throw error;
+      }
+      this.#announce(sandbox);
       return endpoint;
     });
   }
@@ -261,25 +290,38 @@ class HostNetworks implements Networks {
           `container ${containerId} is not connected to network ${networkId}`,
         );
       }
-      if (sandbox.portsEndpoint === endpoint) await this.#unpublish(sandbox);
-      const wasDefault = sandbox.endpoints.find(({ gateway }) => gateway !== '') === endpoint;
-      sandbox.endpoints = sandbox.endpoints.filter((each) => each !== endpoint);
-      await this.#kernel.run('deleteLink', endpoint.hostInterfaceName);
-      this.#releaseEndpoints([endpoint]);
-      const next = sandbox.endpoints.find(({ gateway }) => gateway !== '');
-      if (wasDefault && next !== undefined) {
-        await this.#kernel.run('setDefaultGateway', sandbox.netnsPath, next.gateway);
-      }
+      const carriedPorts = sandbox.portsEndpoint === endpoint;
+      if (carriedPorts) await this.#unpublish(sandbox);
+      await this.#detach(sandbox, endpoint);
+      this.#announce(sandbox);
+      if (carriedPorts) await this.#publish(sandbox);
     });
+  }
+
+  async #detach(sandbox: Sandbox, endpoint: Endpoint): Promise<void> {
+    const wasDefault = sandbox.endpoints.find(({ gateway }) => gateway !== '') === endpoint;
+    sandbox.endpoints = sandbox.endpoints.filter((each) => each !== endpoint);
+    await this.#kernel.run('deleteLink', endpoint.hostInterfaceName);
+    this.#releaseEndpoints([endpoint]);
+    const next = sandbox.endpoints.find(({ gateway }) => gateway !== '');
+    if (wasDefault && next !== undefined) {
+      await this.#kernel.run('setDefaultGateway', sandbox.netnsPath, next.gateway);
+    }
+  }
+
+  sandbox(containerId: string): NetworkSandbox {
+    return snapshot(this.#sandbox(containerId));
   }
 
   setNames(containerId: string, networkId: string, names: readonly string[]): void {
     const sandbox = this.#sandbox(containerId);
-    sandbox.endpoints = sandbox.endpoints.map((endpoint) => {
-      if (endpoint.networkId !== networkId) return endpoint;
-      this.#announce(endpoint, names);
-      return { ...endpoint, names };
-    });
+    const carriesPorts = sandbox.portsEndpoint?.networkId === networkId;
+    sandbox.endpoints = sandbox.endpoints.map((endpoint) =>
+      endpoint.networkId === networkId ? { ...endpoint, names } : endpoint,
+    );
+    // It is told apart by identity.
+    if (carriesPorts) sandbox.portsEndpoint = sandbox.endpoints.find((each) => each.networkId === networkId);
+    this.#announce(sandbox);
   }
 
   async counters(containerId: string): Promise<Readonly<Record<string, InterfaceCounters>>> {
@@ -369,7 +411,10 @@ class HostNetworks implements Networks {
     }
   }
 
-  #newEndpoint({ networkId, ipv4, macAddress, names }: EndpointRequest, position: number): Endpoint {
+  #newEndpoint(
+    { networkId, ipv4, macAddress, names, nameServers }: EndpointRequest,
+    position: number,
+  ): Endpoint {
     const { network, addresses } = this.#bridges.get(networkId);
     const pool =
       ipv4 === undefined ? addresses[0] : addresses.find((each) => each.contains(requireIpv4(ipv4)));
@@ -391,6 +436,7 @@ class HostNetworks implements Networks {
       gateway: network.internal ? '' : pool.gateway,
       macAddress: macAddress?.toLowerCase().replaceAll('-', ':') ?? macOf(parseIpv4(address)),
       names,
+      nameServers,
     };
   }
 
@@ -410,18 +456,22 @@ class HostNetworks implements Networks {
     };
   }
 
-  async #publish(sandbox: Sandbox, { ports, containerId, containerName }: SandboxRequest): Promise<void> {
+  /** Leads the ports that were asked for to the first endpoint that reaches outside. */
+  async #publish(sandbox: Sandbox): Promise<void> {
+    const { containerId, containerName, portRequests } = sandbox;
     const endpoint = sandbox.endpoints.find(({ gateway }) => gateway !== '');
-    if (endpoint === undefined || ports.length === 0) return;
+    if (endpoint === undefined || portRequests.length === 0) return;
     const { hostBindingIp } = this.#bridges.get(endpoint.networkId).network;
     const target = { ip: endpoint.ipv4, hostBindingIp };
     const owner = { containerId, containerName, endpointId: endpoint.endpointId };
-    sandbox.ports = await this.#ports.take(ports, target, owner);
+    sandbox.ports = await this.#ports.take(portRequests, target, owner);
     sandbox.portsEndpoint = endpoint;
     try {
       await this.#firewall.publish(portTargets(sandbox));
     } catch (error) {
       await this.#ports.release(sandbox.ports);
+      sandbox.ports = [];
+      sandbox.portsEndpoint = undefined;
       throw error;
     }
   }
@@ -433,19 +483,27 @@ class HostNetworks implements Networks {
     sandbox.portsEndpoint = undefined;
     try {
       await this.#firewall.unpublish(targets);
+      await endUdpFlows(ports);
     } finally {
       await this.#ports.release(ports);
     }
   }
 
-  #announce({ networkId, ipv4 }: Endpoint, names: readonly string[]): void {
-    this.#bridges.find(networkId)?.names.set(ipv4, names);
+  /** Gives a container its names on its networks, and the names of all of them to it. */
+  #announce({ endpoints }: Sandbox): void {
+    const tables = endpoints.flatMap(({ networkId }) => this.#bridges.find(networkId)?.names ?? []);
+    for (const { networkId, ipv4, names, nameServers = [] } of endpoints) {
+      const table = this.#bridges.find(networkId)?.names;
+      table?.set(ipv4, names);
+      table?.setClient(ipv4, { nameServers, others: tables.filter((other) => other !== table) });
+    }
   }
 
   #releaseEndpoints(endpoints: readonly Endpoint[]): void {
     for (const { networkId, ipv4 } of endpoints) {
       const bridge = this.#bridges.find(networkId);
       bridge?.names.set(ipv4, []);
+      bridge?.names.setClient(ipv4, undefined);
       bridge?.addresses.find((pool) => pool.contains(ipv4))?.release(ipv4);
     }
   }
@@ -497,11 +555,13 @@ class HostNetworks implements Networks {
   }
 }
 
-const snapshot = ({ containerId, netnsPath, endpoints, ports }: Sandbox): NetworkSandbox => ({
-  containerId,
-  netnsPath,
-  endpoints,
-  ports,
+const snapshot = (sandbox: Sandbox): NetworkSandbox => ({
+  containerId: sandbox.containerId,
+  containerName: sandbox.containerName,
+  netnsPath: sandbox.netnsPath,
+  endpoints: sandbox.endpoints,
+  ports: sandbox.ports,
+  portRequests: sandbox.portRequests,
 });
 
 /** What the firewall translates: IPv4 only, for the relays carry IPv6. */

@@ -45,9 +45,21 @@ export class PublishedPorts implements AsyncDisposable {
     return taken;
   }
 
-  /** Takes the known ports of a running container again. @throws Conflict reason PORT_IN_USE */
-  async takeBack(ports: readonly PublishedPort[], containerIp: string): Promise<void> {
-    for (const port of ports) await this.#hold(port, containerIp);
+  /** Takes the known ports of a running container again, but for those that somebody else has now. */
+  async takeBack(
+    ports: readonly PublishedPort[],
+    containerIp: string,
+  ): Promise<{ held: PublishedPort[]; lost: { port: PublishedPort; cause: unknown }[] }> {
+    const held: PublishedPort[] = [];
+    const lost: { port: PublishedPort; cause: unknown }[] = [];
+    for (const port of ports) {
+      try {
+        if (await this.#hold(port, containerIp)) held.push(port);
+      } catch (cause) {
+        lost.push({ port, cause });
+      }
+    }
+    return { held, lost };
   }
 
   async release(ports: readonly PublishedPort[]): Promise<void> {

@@ -30,7 +30,7 @@ export async function connectContainer(
   if (isRunning(container.state) && container.sandbox !== undefined) {
     const request = endpointRequest(context, container, networkName, settings);
     const endpoint = await context.networking.connect(definition.id, request);
-    container.sandbox = { ...container.sandbox, endpoints: [...container.sandbox.endpoints, endpoint] };
+    container.sandbox = context.networking.sandbox(definition.id);
     context.networks.attach(endpoint.networkId, {
       containerId: definition.id,
       name: definition.name,
@@ -58,13 +58,15 @@ export async function disconnectContainer(
   }
   const networkId = context.networks.find(networkName)?.id;
   if (sandbox !== undefined && networkId !== undefined) {
-    await context.networking.disconnect(definition.id, networkId);
-    context.networks.detach(networkId, definition.id);
-    container.sandbox = {
-      ...sandbox,
-      endpoints: sandbox.endpoints.filter((endpoint) => endpoint.networkId !== networkId),
-    };
-    context.records.saveState(container);
+    try {
+      await context.networking.disconnect(definition.id, networkId);
+    } finally {
+      container.sandbox = context.networking.sandbox(definition.id);
+      if (container.sandbox.endpoints.every((endpoint) => endpoint.networkId !== networkId)) {
+        context.networks.detach(networkId, definition.id);
+      }
+      context.records.saveState(container);
+    }
   }
   definition.networks = new Map([...definition.networks].filter(([name]) => name !== networkName));
   context.records.saveDefinition(container);

@@ -57,7 +57,6 @@ export async function openNetwork(
     containerName: definition.name,
     endpoints,
     ports: mode === 'none' ? [] : portRequests(definition.config, definition.hostConfig),
-    reusable: cannotTouchNetwork(definition.hostConfig),
   });
   for (const endpoint of sandbox.endpoints) {
     context.networks.attach(endpoint.networkId, {
@@ -100,6 +99,7 @@ export function endpointRequest(
     ipv4: settings.IPAMConfig?.IPv4Address || undefined,
     macAddress: settings.MacAddress || undefined,
     names: [...new Set(names)],
+    nameServers: definition.hostConfig.Dns?.length ? definition.hostConfig.Dns : context.config.dns,
   };
 }
 
@@ -117,16 +117,6 @@ export function joined(
     );
   }
   return other as Container & { task: NonNullable<Container['task']> };
-}
-
-function cannotTouchNetwork(host: HostConfig): boolean {
-  const capabilities = (host.CapAdd ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, ''));
-  const dangerous = ['ALL', 'NET_ADMIN', 'SYS_ADMIN', 'SYS_PTRACE', 'SYS_MODULE', 'BPF'];
-  return (
-    !host.Privileged &&
-    !capabilities.some((name) => dangerous.includes(name)) &&
-    !Object.keys(host.Sysctls ?? {}).some((name) => name.startsWith('net.'))
-  );
 }
 
 const FILES = ['resolv.conf', 'hostname', 'hosts'] as const;

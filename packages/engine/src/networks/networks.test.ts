@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { silentLogger, systemClock, systemRandom } from '@slipway/base';
 import { type Networks, openNetworks } from '@slipway/network';
 import { type Database, openDatabase } from '@slipway/store';
@@ -10,6 +12,7 @@ import { EventBus } from '../events/index.ts';
 import { type NetworkService, openNetworkService } from './service.ts';
 import { networkFilter, toNetworkBody } from './wire.ts';
 
+const run = promisify(execFile);
 const tag = `sws${systemRandom.hex(3)}`;
 let root: string;
 let networks: Networks;
@@ -32,6 +35,7 @@ const open = async (): Promise<void> => {
     events,
     clock: systemClock,
     random: systemRandom,
+    logger: silentLogger,
     config: { bridgeName: `${tag}0`, bridgeAddress: '198.18.40.1/24' },
   });
 };
@@ -73,6 +77,8 @@ test('a network is found by name, id and the beginning of its id, and tells what
     message: 'network with name app already exists',
   });
   assert.deepEqual(service.list().filter(networkFilter(service, new Map([['label', ['a=b']]]))), [network]);
+  const until = (time: string) => networkFilter(service, new Map([['until', [time]]]))(network);
+  assert.deepEqual([until('1h'), until('2200-01-01')], [false, true]);
   await service.remove('app');
   const told = events.subscribe().history.filter(({ id }) => id === network.id);
   assert.deepEqual(
@@ -90,7 +96,6 @@ test('a network with containers shows them, and stays until they are gone', asyn
     containerName: 'web',
     endpoints: [endpoint],
     ports: [],
-    reusable: false,
   });
   const [made] = sandbox.endpoints;
   assert.ok(made);
@@ -125,4 +130,23 @@ test('networks keep their ids and addresses over a restart', async () => {
   await open();
   assert.deepEqual(wire(), before);
   await service.remove('kept');
+});
+
+test('a network whose bridge cannot be made stops neither the daemon nor its own removal', async () => {
+  const { bridge } = await service.create({ Name: 'broken' });
+  await service.create({ Name: 'sound' });
+  await networks[Symbol.asyncDispose]();
+  const name = bridge?.bridgeName ?? '';
+  await run('ip', ['link', 'del', name]).catch(() => {});
+  await run('ip', ['link', 'add', name, 'type', 'veth']);
+  try {
+    await open();
+    const endpoints = [{ networkId: service.get('broken').id, names: [] }];
+    const request = { containerId: 'c', containerName: 'c', endpoints, ports: [] };
+    await assert.rejects(networks.createSandbox(request), { code: 'NotFound' });
+    await service.remove('broken');
+    await service.remove('sound');
+  } finally {
+    await run('ip', ['link', 'del', name]);
+  }
 });

@@ -1,5 +1,4 @@
 import { connectNetworkSchema, createNetworkSchema, disconnectNetworkSchema } from '@slipway/api/docker';
-import { SlipwayError } from '@slipway/base';
 import {
   empty,
   json,
@@ -51,9 +50,6 @@ export function networkRoutes(service: NetworkService): Route[] {
       handler: async ({ query }) => {
         const filters = queryFilters(query);
         requireKnownFilters(filters, PRUNE_FILTERS);
-        if (filters.has('until')) {
-          throw new SlipwayError('NotImplemented', "the filter 'until' of network prune is not here yet");
-        }
         return json(200, { NetworksDeleted: await service.prune(networkFilter(service, filters)) });
       },
     },

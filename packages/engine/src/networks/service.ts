@@ -1,5 +1,13 @@
 import type { CreateNetworkBody, EndpointSettings } from '@slipway/api/docker';
-import { type Clock, KeyedLock, newId, type Random, SlipwayError } from '@slipway/base';
+import {
+  type Clock,
+  errorMessage,
+  KeyedLock,
+  type Logger,
+  newId,
+  type Random,
+  SlipwayError,
+} from '@slipway/base';
 import type { Endpoint, Networks } from '@slipway/network';
 import type { Database } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
@@ -13,6 +21,7 @@ export interface NetworkServiceOptions {
   readonly events: EventBus;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger: Logger;
   readonly config: {
     /** The interface of the network `bridge`. */
     readonly bridgeName: string;
@@ -42,8 +51,15 @@ export interface NetworkConnector {
 export async function openNetworkService(options: NetworkServiceOptions): Promise<NetworkService> {
   const records = new NetworkRecords(options.database);
   const known = records.load();
-  for (const { bridge } of known) {
-    if (bridge !== undefined) await options.networks.restoreBridge(bridge);
+  for (const { name, bridge } of known) {
+    try {
+      if (bridge !== undefined) await options.networks.restoreBridge(bridge);
+    } catch (error) {
+      options.logger.error(
+        { network: name, error: errorMessage(error) },
+        'this network cannot be used: its bridge cannot be made; mend that and start the daemon again, or remove the network',
+      );
+    }
   }
   const service = new NetworkService(options, records, known);
   await service.createPredefined();
@@ -132,6 +148,10 @@ export class NetworkService {
 
   list(): Network[] {
     return [...this.#networks.values()];
+  }
+
+  nowMs(): number {
+    return this.#options.clock.nowMs();
   }
 
   /** The address of this host on the default bridge, for `host-gateway`. */

@@ -4,6 +4,7 @@ import {
   type IpamConfigBody,
   type NetworkBody,
   parseFilterFlag,
+  parseFilterTimeMs,
 } from '@slipway/api/docker';
 import { formatTimeNs, SlipwayError } from '@slipway/base';
 import { isPredefined, type Network } from './network.ts';
@@ -59,6 +60,7 @@ function ipamConfig({ bridge }: Network): IpamConfigBody[] | null {
 
 /** Whether a network passes Docker's filters. @throws InvalidArgument for a value that means nothing. */
 export function networkFilter(service: NetworkService, filters: Filters): (network: Network) => boolean {
+  const untilMs = filters.get('until')?.map((value) => parseFilterTimeMs(value, service.nowMs()));
   const any = (key: string, fits: (value: string) => boolean) => filters.get(key)?.some(fits) ?? true;
   const types = filters.get('type')?.map(requireType);
   const dangling = filters.get('dangling')?.map((value) => parseFilterFlag('dangling', value));
@@ -68,6 +70,7 @@ export function networkFilter(service: NetworkService, filters: Filters): (netwo
       any('id', (value) => network.id.startsWith(value)) &&
       any('driver', (value) => network.driver === value) &&
       any('scope', (value) => value === 'local') &&
+      (untilMs?.every((time) => Number(network.createdAtNs / 1_000_000n) < time) ?? true) &&
       fitsLabels(network.labels, filters) &&
       (types?.includes(isPredefined(network) ? 'builtin' : 'custom') ?? true) &&
       (dangling?.includes(!isPredefined(network) && service.members(network.id).length === 0) ?? true)

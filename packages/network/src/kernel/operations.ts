@@ -1,6 +1,15 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
-import { isSlipwayError } from '@slipway/base';
+import { isSlipwayError, SlipwayError } from '@slipway/base';
 import type { InterfaceCounters } from '../network.ts';
 import * as netlink from './netlink.ts';
 import {
@@ -39,6 +48,12 @@ export function ensureBridge(
   const [failure] = host.request([netlink.addBridge(bridge)]);
   if (failure !== undefined && failure.errno !== 'EEXIST') {
     host.require([netlink.addBridge(bridge)], `cannot make bridge ${bridge.name}`);
+  }
+  if (!existsSync(`/sys/class/net/${bridge.name}/bridge`)) {
+    throw new SlipwayError(
+      'AlreadyExists',
+      `the network interface ${bridge.name} exists already and is no bridge; delete it with "ip link delete ${bridge.name}"`,
+    );
   }
   const index = interfaceIndex(bridge.name);
   host.require(

@@ -29,11 +29,11 @@ export async function openNameServer(options: NameServerOptions): Promise<AsyncD
   const { address, port = 53, logger } = options;
   let pending = 0;
   let closed = false;
-  const respond = async (query: Buffer, overTcp: boolean): Promise<Buffer | undefined> => {
+  const respond = async (query: Buffer, asked: Asked): Promise<Buffer | undefined> => {
     if (pending >= MAX_PENDING) return undefined;
     pending++;
     try {
-      return await answer(query, overTcp, options);
+      return await answer(query, asked, options);
     } catch (error) {
       logger.debug({ error: errorMessage(error) }, 'a name query was not answered');
       return failure(query);
@@ -49,7 +49,7 @@ export async function openNameServer(options: NameServerOptions): Promise<AsyncD
     return new Promise<void>((resolve) => udp.close(resolve));
   });
   udp.on('message', async (query, peer) => {
-    const reply = await respond(query, false);
+    const reply = await respond(query, { by: peer.address, overTcp: false });
     if (reply !== undefined && !closed) udp.send(reply, peer.port, peer.address, () => {});
   });
   await new Promise<void>((resolve, reject) => {
@@ -62,12 +62,13 @@ export async function openNameServer(options: NameServerOptions): Promise<AsyncD
     if (clients.size >= MAX_TCP_CLIENTS) return void client.destroy();
     clients.add(client);
     const reader = new FrameReader();
+    const by = client.remoteAddress ?? '';
     client.setTimeout(10_000, () => client.destroy()).on('error', () => {});
     client
       .on('close', () => clients.delete(client))
       .on('data', async (bytes: Buffer) => {
         for (const query of reader.push(bytes)) {
-          const reply = await respond(query, true);
+          const reply = await respond(query, { by, overTcp: true });
           if (reply !== undefined && client.writable) client.write(frame(reply));
         }
       });
@@ -83,13 +84,26 @@ export async function openNameServer(options: NameServerOptions): Promise<AsyncD
   return opening.move();
 }
 
-async function answer(query: Buffer, overTcp: boolean, options: NameServerOptions): Promise<Buffer> {
+interface Asked {
+  /** The asker's address. */
+  readonly by: string;
+  readonly overTcp: boolean;
+}
+
+async function answer(query: Buffer, { by, overTcp }: Asked, options: NameServerOptions): Promise<Buffer> {
   const packet = decode(query);
-  const own = answerOwn(packet, options.names);
-  if (own !== undefined) return own;
+  const client = options.names.findClient(by);
+  for (const names of [options.names, ...(client?.others ?? [])]) {
+    const own = answerOwn(packet, names);
+    if (own !== undefined) return own;
+  }
   if (!options.forwards) return encode({ ...reply(packet), flags: AUTHORITATIVE_AND_RECURSIVE | 3 });
   const { hostResolvConfPath = '/etc/resolv.conf', clock } = options;
-  const { nameServers } = parseResolvConf(await readFile(hostResolvConfPath, 'utf8').catch(() => ''));
+  const given = client?.nameServers ?? [];
+  const { nameServers } =
+    given.length > 0
+      ? { nameServers: given }
+      : parseResolvConf(await readFile(hostResolvConfPath, 'utf8').catch(() => ''));
   const servers = nameServers.filter((server) => server !== options.address);
   // A truncated answer goes on as it is: the client asks again over TCP.
   return await askUpstream(query, servers, { clock, overTcp });

@@ -1,5 +1,14 @@
+/** What a container that asks brings with it. */
+export interface NameClient {
+  /** Where its queries for names outside go; the host's servers when empty. */
+  readonly nameServers: readonly string[];
+  /** The names of its other networks. */
+  readonly others: readonly NameTable[];
+}
+
 /** The names of one network: which addresses each stands for. Names are compared without case. */
 export class NameTable {
+  readonly #clients = new Map<string, NameClient>();
   readonly #byName = new Map<string, string[]>();
   readonly #byAddress = new Map<string, readonly string[]>();
 
@@ -15,6 +24,17 @@ export class NameTable {
       if (addresses === undefined) this.#byName.set(key, [address]);
       else if (!addresses.includes(address)) addresses.push(address);
     }
+  }
+
+  /** Tells who asks from an address; undefined: nobody any more. */
+  setClient(address: string, client: NameClient | undefined): void {
+    if (client === undefined) this.#clients.delete(address);
+    else this.#clients.set(address, client);
+  }
+
+  /** Who asks from an address, when it is a container of this network. */
+  findClient(address: string): NameClient | undefined {
+    return this.#clients.get(address);
   }
 
   /** The addresses of a name, each time beginning with the next; undefined for an unknown name. */
