@@ -38,6 +38,7 @@ export function containerSpec(context: ContainerContext, container: Container, f
     env: processEnv(container),
     cwd: config.WorkingDir || '/',
     terminal: config.Tty === true,
+    consoleSize: consoleSize(host),
     user: facts.user,
     hostname: hostnameOf(context, container),
     domainname: config.Domainname ?? '',
@@ -131,6 +132,11 @@ function parseSeccomp(value: string): SpecOptions['seccomp'] {
   } catch (cause) {
     throw new SlipwayError('InvalidArgument', 'the seccomp profile is not valid JSON', { cause });
   }
+}
+
+function consoleSize({ ConsoleSize }: HostConfig): SpecOptions['consoleSize'] {
+  const [height = 0, width = 0] = ConsoleSize ?? [];
+  return height > 0 && width > 0 ? { height, width } : undefined;
 }
 
 function namespaces(

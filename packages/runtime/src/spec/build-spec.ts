@@ -81,6 +81,7 @@ function buildProcess(
   const effective = uid === 0 ? capabilities : [];
   return {
     terminal: options.terminal,
+    ...(options.terminal && options.consoleSize !== undefined ? { consoleSize: options.consoleSize } : {}),
     user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
     args: options.args,
     env: options.env,

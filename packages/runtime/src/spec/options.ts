@@ -52,6 +52,8 @@ export interface SpecOptions {
   readonly env: readonly string[];
   readonly cwd: string;
   readonly terminal: boolean;
+  /** The terminal's first size, in character cells. */
+  readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
   readonly hostname: string;
   readonly domainname: string;
