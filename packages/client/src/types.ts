@@ -173,6 +173,7 @@ export interface Network {
   readonly Driver: string;
   readonly Scope: string;
   readonly Internal: boolean;
+  readonly EnableIPv4?: boolean;
   readonly EnableIPv6: boolean;
   readonly Created: string;
   readonly Labels: Labels | null;

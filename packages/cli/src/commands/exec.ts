@@ -4,7 +4,7 @@ import { defineCommand, ExitError } from '../command.ts';
 import { startError } from '../run/start-attached.ts';
 import { parseEnv, settingLines } from '../run/values.ts';
 import { joinStreams } from '../stdio/streams.ts';
-import { followSize, rawMode } from '../stdio/terminal.ts';
+import { consoleSize, followSize, rawMode } from '../stdio/terminal.ts';
 
 export default defineCommand({
   summary: 'Run a command in a running container',
@@ -50,7 +50,8 @@ export default defineCommand({
         await execs.startDetached(Id, { tty });
         return 0;
       }
-      const streams = await execs.start(Id, { tty });
+      const size = tty ? consoleSize(context.stdout) : undefined;
+      const streams = await execs.start(Id, { tty, ...(size === undefined ? {} : { consoleSize: size }) });
       using _raw = tty && stdin ? rawMode(context.stdin) : undefined;
       using _size = tty ? followSize(context.stdout, (size) => execs.resize(Id, size)) : undefined;
       const detachKeys = flags['detach-keys'];

@@ -9,6 +9,7 @@ export default defineCommand({
   examples: [['pull localhost:5000/app:1', 'from a registry on this machine']],
   async run(context, { flags, args }) {
     const name = args[0] as string;
+    if (!flags.quiet && !/[:@][^/]*$/.test(name)) context.stdout.write('Using default tag: latest\n');
     await pullImage(context, name, { ...flags, out: context.stdout });
     const { repo, tag } = splitReference(name);
     if (flags.quiet) context.stdout.write(`${repo}${tag.includes(':') ? '@' : ':'}${tag}\n`);

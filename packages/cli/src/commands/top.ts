@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { alignColumns } from '../format/list.ts';
+import { alignColumns, TOP_MIN_WIDTH } from '../format/list.ts';
 
 export default defineCommand({
   summary: 'Show the processes of a container',
@@ -13,6 +13,7 @@ export default defineCommand({
   async run({ client, stdout }, { args }) {
     const [name, ...psArguments] = args as [string, ...string[]];
     const { Titles, Processes } = await client.containers.top(name, psArguments.join(' '));
-    stdout.write(alignColumns([Titles, ...(Processes ?? [])].map((cells) => cells.join('\t'))));
+    const lines = [Titles, ...(Processes ?? [])].map((cells) => cells.join('\t'));
+    stdout.write(alignColumns(lines, TOP_MIN_WIDTH));
   },
 });

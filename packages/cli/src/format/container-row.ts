@@ -76,34 +76,49 @@ function containerSize({ SizeRw = 0, SizeRootFs = 0 }: ContainerSummary): string
   return SizeRootFs > 0 ? `${own} (virtual ${formatSize(SizeRootFs)})` : own;
 }
 
-/** `0.0.0.0:8080-8081->80-81/tcp, 53/udp`: neighbours on the same address in one range. */
+/**
+ * `0.0.0.0:53-54->53-54/udp, 80/tcp, 0.0.0.0:8080->81/tcp`: neighbours that are published on their own number in one
+ * range, then those on another.
+ */
 export function formatPorts(ports: readonly PortSummary[]): string {
-  const sorted = [...ports].sort(
-    (a, b) =>
-      a.PrivatePort - b.PrivatePort ||
-      (a.IP ?? '').localeCompare(b.IP ?? '') ||
-      (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
-      a.Type.localeCompare(b.Type),
-  );
-  const groups: { first: PortSummary; last: PortSummary }[] = [];
-  for (const port of sorted) {
-    const group = groups.find(({ last }) => continues(last, port));
-    if (group === undefined) groups.push({ first: port, last: port });
-    else group.last = port;
+  const ranges: { shown: string; first: number; last: number }[] = [];
+  const done: string[] = [];
+  const moved: string[] = [];
+  for (const { IP: ip = '', PrivatePort: inside, PublicPort: outside, Type: type } of sortPorts(ports)) {
+    const address = ip.includes(':') ? `[${ip}]` : ip;
+    if (ip !== '' && outside !== inside) {
+      moved.push(`${address}:${outside}->${inside}/${type}`);
+      continue;
+    }
+    const at = ranges.findIndex(({ shown }) => shown === `${address}/${type}`);
+    const range = ranges[at];
+    if (range?.last === inside - 1) range.last = inside;
+    else {
+      const next = { shown: `${address}/${type}`, first: inside, last: inside };
+      if (range === undefined) ranges.push(next);
+      else {
+        done.push(showRange(range));
+        ranges[at] = next;
+      }
+    }
   }
-  return groups.map(showGroup).join(', ');
+  return [...done, ...ranges.map(showRange), ...moved].join(', ');
 }
 
-const continues = (last: PortSummary, next: PortSummary): boolean =>
-  last.Type === next.Type &&
-  (last.IP ?? '') === (next.IP ?? '') &&
-  last.PrivatePort + 1 === next.PrivatePort &&
-  (last.PublicPort === undefined ? next.PublicPort === undefined : last.PublicPort + 1 === next.PublicPort);
+function sortPorts(ports: readonly PortSummary[]): PortSummary[] {
+  const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...ports].sort(
+    (a, b) =>
+      a.PrivatePort - b.PrivatePort ||
+      order(a.IP ?? '', b.IP ?? '') ||
+      (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
+      order(a.Type, b.Type),
+  );
+}
 
-function showGroup({ first, last }: { first: PortSummary; last: PortSummary }): string {
-  const range = (from: number, to: number) => (from === to ? `${from}` : `${from}-${to}`);
-  const inside = `${range(first.PrivatePort, last.PrivatePort)}/${first.Type}`;
-  if (first.PublicPort === undefined || last.PublicPort === undefined) return inside;
-  const ip = first.IP?.includes(':') ? `[${first.IP}]` : (first.IP ?? '');
-  return `${ip}:${range(first.PublicPort, last.PublicPort)}->${inside}`;
+/** `shown` is `ADDRESS/PROTOCOL`, without an address for what is not published. */
+function showRange({ shown, first, last }: { shown: string; first: number; last: number }): string {
+  const [address, type] = [shown.slice(0, shown.lastIndexOf('/')), shown.slice(shown.lastIndexOf('/') + 1)];
+  const numbers = first === last ? `${first}` : `${first}-${last}`;
+  return address === '' ? `${numbers}/${type}` : `${address}:${numbers}->${numbers}/${type}`;
 }

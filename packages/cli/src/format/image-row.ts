@@ -1,6 +1,7 @@
+import { formatDuration } from '@slipway/api/docker/duration';
 import type { ImageSummary } from '@slipway/client';
 import type { Fields, ListLayout } from './list.ts';
-import { formatAgo, formatGoTime, formatSize, shortId } from './units.ts';
+import { formatGoTime, formatSize, shortId } from './units.ts';
 
 /** The table of `images`. */
 export const imageLayout = (digests: boolean): ListLayout => ({
@@ -47,7 +48,8 @@ export function imageRows(
     Tag: () => tag,
     Digest: () => digest,
     ID: () => (truncate ? shortId(image.Id) : image.Id),
-    CreatedSince: () => formatAgo(image.Created * 1000, nowMs),
+    // Docker's history says N/A of the epoch, its images how long ago it was.
+    CreatedSince: () => `${formatDuration(nowMs - image.Created * 1000)} ago`,
     CreatedAt: () => formatGoTime(image.Created * 1000),
     Size: () => formatSize(image.Size),
     VirtualSize: () => formatSize(image.Size),

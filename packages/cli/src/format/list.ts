@@ -47,15 +47,17 @@ function withLabel(row: Fields): Record<string, unknown> {
 }
 
 const MIN_WIDTH = 10;
+/** Docker gives the columns of `top` more room. */
+export const TOP_MIN_WIDTH = 20;
 const PADDING = 3;
 
 /** Lines whose cells are apart by tabs, in columns, as Go's tabwriter lays them out for docker. */
-export function alignColumns(lines: readonly string[]): string {
+export function alignColumns(lines: readonly string[], minWidth = MIN_WIDTH): string {
   const rows = lines.map((line) => line.split('\t'));
   const widths: number[] = [];
   for (const cells of rows) {
     cells.slice(0, -1).forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? MIN_WIDTH, displayWidth(cell) + PADDING);
+      widths[column] = Math.max(widths[column] ?? minWidth, displayWidth(cell) + PADDING);
     });
   }
   return rows

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { SlipwayError } from '@slipway/base/errors';
 import type { Input } from '../command.ts';
+import type { ConsoleSize } from '../stdio/terminal.ts';
 import type { CREATE_FLAGS } from './flags.ts';
 import { parseMount, parseTmpfs, parseVolumes } from './mounts.ts';
 import { parsePorts } from './ports.ts';
@@ -53,6 +54,7 @@ export async function createConfig(
   { flags, args, given }: CreateInput,
   streams: AttachedStreams,
   env: Environment,
+  consoleSize?: ConsoleSize,
 ): Promise<object> {
   const [image, ...command] = args;
   const ports = parsePorts(flags.publish, flags.expose);
@@ -83,6 +85,7 @@ export async function createConfig(
     HostConfig: {
       ...(await hostConfig(flags, given)),
       ...resources(flags),
+      ...(flags.tty && consoleSize !== undefined ? { ConsoleSize: consoleSize } : {}),
       PortBindings: ports.PortBindings,
       Binds: volumes.Binds,
       Mounts: flags.mount.length > 0 ? flags.mount.map(parseMount) : undefined,

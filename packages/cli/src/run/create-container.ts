@@ -2,6 +2,7 @@ import { access, writeFile } from 'node:fs/promises';
 import { isSlipwayError, SlipwayError } from '@slipway/base/errors';
 import type { Context, Input } from '../command.ts';
 import { pullImage } from '../images/pull.ts';
+import { consoleSize } from '../stdio/terminal.ts';
 import { type AttachedStreams, createConfig } from './config.ts';
 import type { CREATE_FLAGS } from './flags.ts';
 
@@ -13,7 +14,7 @@ export async function createContainer(
 ): Promise<string> {
   const { flags, args } = input;
   const image = args[0] as string;
-  const config = await createConfig(input, streams, context.env);
+  const config = await createConfig(input, streams, context.env, consoleSize(context.stdout));
   const options = { name: flags.name || undefined, platform: flags.platform || undefined };
   if (flags.cidfile !== '') await refuseExisting(flags.cidfile);
   const pull = () =>

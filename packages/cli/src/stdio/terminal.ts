@@ -1,14 +1,27 @@
 import type { Context } from '../command.ts';
 
+/** Height and width in character cells, as the API takes them. */
+export type ConsoleSize = readonly [rows: number, columns: number];
+
+/** The terminal's size; undefined when there is none. */
+export const consoleSize = (stdout: NodeJS.WriteStream): ConsoleSize | undefined =>
+  stdout.isTTY && stdout.rows > 0 ? [stdout.rows, stdout.columns] : undefined;
+
+const DEADLY = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
+
 /** Puts the terminal into raw mode until disposed; also restores it when the process ends in any other way. */
 export function rawMode(stdin: NodeJS.ReadStream): Disposable {
   if (!stdin.isTTY) return { [Symbol.dispose]: () => {} };
   const restore = () => stdin.setRawMode(false);
+  // A death by signal would skip what is done at exit.
+  const die = (_name: string, number: number) => process.exit(128 + number);
   stdin.setRawMode(true);
   process.once('exit', restore);
+  for (const name of DEADLY) process.once(name, die);
   return {
     [Symbol.dispose]: () => {
       process.off('exit', restore);
+      for (const name of DEADLY) process.off(name, die);
       restore();
     },
   };
