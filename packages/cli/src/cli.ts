@@ -1,7 +1,9 @@
+import { getSystemErrorMessage, styleText } from 'node:util';
 import { errorMessage, isSlipwayError } from '@slipway/base/errors';
 import { Client, DEFAULT_HOST } from '@slipway/client';
 import { boolean, type FlagTable } from './args/flags.ts';
 import { parseArguments } from './args/parse.ts';
+import { findSimilar } from './args/similar.ts';
 import { type Command, type Context, ExitError, type Noun } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { findCommand } from './find-command.ts';
@@ -16,8 +18,11 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   try {
     return await dispatch(argv, world);
   } catch (error) {
-    const message = error instanceof ExitError ? error.message : errorMessage(error);
-    if (message !== '') world.stderr.write(`slipway: ${message}\n`);
+    const message = error instanceof ExitError ? error.message : explain(error);
+    if (message !== '') {
+      const name = styleText(['red', 'bold'], 'slipway:', { stream: world.stderr });
+      world.stderr.write(`${name} ${message}\n`);
+    }
     if (error instanceof ExitError) return error.exitCode;
     if (!isSlipwayError(error) && world.env['SLIPWAY_DEBUG'] && error instanceof Error) {
       world.stderr.write(`${error.stack}\n`);
@@ -26,8 +31,16 @@ export async function main(argv: readonly string[], world: World): Promise<numbe
   }
 }
 
+/** A system call's failure in words; any other by its message. */
+function explain(error: unknown): string {
+  if (isSlipwayError(error) || !(error instanceof Error) || !('errno' in error)) return errorMessage(error);
+  const { errno, syscall, path } = error as NodeJS.ErrnoException;
+  const place = path === undefined ? '' : ` ${path}`;
+  return `${syscall}${place}: ${getSystemErrorMessage(errno ?? 0)}`;
+}
+
 async function dispatch(argv: readonly string[], world: World): Promise<number> {
-  const before = parseArguments(argv, COMMANDS.globalFlags, { interspersed: false });
+  const before = readGlobalFlags(argv);
   if (before.flags.version) {
     const { SLIPWAY_VERSION } = await import('./version.ts');
     world.stdout.write(`slipway version ${SLIPWAY_VERSION}\n`);
@@ -45,20 +58,27 @@ async function dispatch(argv: readonly string[], world: World): Promise<number> 
   return typeof exitCode === 'number' ? exitCode : 0;
 }
 
+function readGlobalFlags(argv: readonly string[]) {
+  try {
+    return parseArguments(argv, COMMANDS.globalFlags, { interspersed: false });
+  } catch (error) {
+    throw new ExitError(USAGE_EXIT_CODE, `${errorMessage(error)}\nSee 'slipway --help'.`, { cause: error });
+  }
+}
+
+/** What docker's command ends with when it does not understand its flags. */
+const USAGE_EXIT_CODE = 125;
+
 function readInput(path: readonly string[], command: Command, rest: readonly string[]) {
-  const usageCode = startsProcess(path) ? 125 : 1;
   try {
     const table: FlagTable = { ...command.flags, ...HELP_FLAG };
     return parseArguments(rest, table, { interspersed: command.interspersed ?? true });
   } catch (error) {
-    throw new ExitError(usageCode, `${errorMessage(error)}\nSee 'slipway ${path.join(' ')} --help'.`, {
+    throw new ExitError(USAGE_EXIT_CODE, `${errorMessage(error)}\nSee 'slipway ${path.join(' ')} --help'.`, {
       cause: error,
     });
   }
 }
-
-/** `run`'s own failures are told from its container's by 125, as docker does. */
-const startsProcess = (path: readonly string[]): boolean => path.at(-1) === 'run';
 
 function checkArguments(path: readonly string[], command: Command, args: readonly string[]): void {
   const { min, max = Number.POSITIVE_INFINITY, usage } = command.arguments;
@@ -80,8 +100,8 @@ function checkArguments(path: readonly string[], command: Command, args: readonl
 }
 
 async function showHelp(path: readonly string[], command: Command, world: World): Promise<number> {
-  const { commandHelp } = await import('./help.ts');
-  world.stdout.write(commandHelp(path, command));
+  const { boldOn, commandHelp } = await import('./help.ts');
+  world.stdout.write(commandHelp(path, command, boldOn(world.stdout)));
   return 0;
 }
 
@@ -94,17 +114,25 @@ async function showNoun(
 ): Promise<number> {
   const word = rest[0];
   if (word !== undefined && word !== '--help' && word !== '-h') {
-    const { similarCommand } = await import('./help.ts');
     const name = ['slipway', ...path].join(' ');
     const similar = similarCommand(noun, word);
-    throw new ExitError(
-      1,
-      `'${word}' is not a ${name} command.${similar === undefined ? '' : ` Did you mean '${similar}'?`}\nSee '${name} --help'`,
-    );
+    const hint = similar === undefined ? '' : ` Did you mean '${name} ${similar}'?`;
+    throw new ExitError(1, `'${word}' is not a ${name} command.${hint}\nSee '${name} --help'`);
   }
-  const { nounHelp, rootHelp } = await import('./help.ts');
-  const text = path.length === 0 ? await rootHelp(COMMANDS) : await nounHelp(path, noun);
+  const { boldOn, nounHelp, rootHelp } = await import('./help.ts');
   const asked = help || word !== undefined || path.length === 0;
-  (asked ? world.stdout : world.stderr).write(text);
+  const out = asked ? world.stdout : world.stderr;
+  const bold = boldOn(out);
+  out.write(path.length === 0 ? await rootHelp(COMMANDS, bold) : await nounHelp(path, noun, bold));
   return asked ? 0 : 1;
+}
+
+/** The command below `noun` that was perhaps meant: one of a similar name, or of that name below one of its nouns. */
+function similarCommand(noun: Noun, word: string): string | undefined {
+  const shown = Object.keys(noun.commands).filter((name) => !name.startsWith('_'));
+  const deeper = shown.find((name) => {
+    const below = noun.commands[name];
+    return below !== undefined && 'commands' in below && Object.hasOwn(below.commands, word);
+  });
+  return deeper === undefined ? findSimilar(word, shown) : `${deeper} ${word}`;
 }

@@ -19,7 +19,7 @@ test('every command of the table loads, and says what it does with examples that
     assert.ok(!('commands' in node), path.join(' '));
     const { default: command } = await node.load();
     assert.doesNotMatch(command.summary, /\.$/, path.join(' '));
-    assert.match(commandHelp(path, command), /^Usage: {2}slipway /);
+    assert.match(commandHelp(path, command, String), /^Usage: {2}slipway /);
     for (const [line] of command.examples) {
       const named = findCommand(COMMANDS, line.split(' '));
       assert.ok(!('commands' in named.node), `slipway ${path.join(' ')} shows 'slipway ${line}'`);

@@ -1,30 +1,40 @@
+import { styleText } from 'node:util';
 import type { FlagTable } from './args/flags.ts';
 import type { Command, CommandTree, Node, Noun } from './command.ts';
 
+/** Makes a heading stand out. */
+export type Emphasis = (heading: string) => string;
+
+/** Bold on a terminal that shows colours and where NO_COLOR does not forbid them. */
+export const boldOn =
+  (stream: NodeJS.WriteStream): Emphasis =>
+  (heading) =>
+    styleText('bold', heading, { stream });
+
 /** What `slipway COMMAND --help` prints. */
-export function commandHelp(path: readonly string[], command: Command): string {
+export function commandHelp(path: readonly string[], command: Command, bold: Emphasis): string {
   const name = `slipway ${path.join(' ')}`;
   const options = flagLines(command.flags);
   return [
-    `Usage:  ${name}${options.length > 0 ? ' [OPTIONS]' : ''} ${command.arguments.usage}`.trimEnd(),
+    `${bold('Usage:')}  ${name}${options.length > 0 ? ' [OPTIONS]' : ''} ${command.arguments.usage}`.trimEnd(),
     '',
     command.summary,
     ...(command.description === undefined ? [] : ['', command.description]),
-    ...(command.examples.length === 0 ? [] : ['', 'Examples:', ...exampleLines(command)]),
-    ...(options.length === 0 ? [] : ['', 'Options:', ...options]),
+    ...(command.examples.length === 0 ? [] : ['', bold('Examples:'), ...exampleLines(command)]),
+    ...(options.length === 0 ? [] : ['', bold('Options:'), ...options]),
     '',
   ].join('\n');
 }
 
 /** What `slipway NOUN` prints. */
-export async function nounHelp(path: readonly string[], noun: Noun): Promise<string> {
+export async function nounHelp(path: readonly string[], noun: Noun, bold: Emphasis): Promise<string> {
   const name = `slipway ${path.join(' ')}`;
   return [
-    `Usage:  ${name} COMMAND`,
+    `${bold('Usage:')}  ${name} COMMAND`,
     '',
     noun.summary,
     '',
-    'Commands:',
+    bold('Commands:'),
     ...(await commandLines(noun.commands)),
     '',
     `See '${name} COMMAND --help' for what a command does.`,
@@ -33,17 +43,17 @@ export async function nounHelp(path: readonly string[], noun: Noun): Promise<str
 }
 
 /** What `slipway` and `slipway --help` print. */
-export async function rootHelp({ groups, globalFlags }: CommandTree): Promise<string> {
+export async function rootHelp({ groups, globalFlags }: CommandTree, bold: Emphasis): Promise<string> {
   const lines: string[] = [];
   for (const [title, commands] of Object.entries(groups)) {
-    lines.push(`${title}:`, ...(await commandLines(commands)), '');
+    lines.push(bold(`${title}:`), ...(await commandLines(commands)), '');
   }
   return [
-    'Usage:  slipway [OPTIONS] COMMAND',
+    `${bold('Usage:')}  slipway [OPTIONS] COMMAND`,
     '',
     'Containers on your machine.',
     '',
-    'To begin with:',
+    bold('To begin with:'),
     ...columns([
       ['slipway image bootstrap busybox', 'a first image, without a registry'],
       ['slipway run -it busybox sh', 'a shell in a container'],
@@ -51,23 +61,12 @@ export async function rootHelp({ groups, globalFlags }: CommandTree): Promise<st
     ]),
     '',
     ...lines,
-    'Options:',
+    bold('Options:'),
     ...flagLines(globalFlags),
     '',
     "See 'slipway COMMAND --help' for what a command does, with examples.",
     '',
   ].join('\n');
-}
-
-/** The command below `noun` whose name is nearest to a mistyped word, when one is near. */
-export function similarCommand(noun: Noun, word: string): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.min(3, word.length);
-  for (const name of Object.keys(noun.commands)) {
-    const distance = editDistance(word, name);
-    if (distance < bestDistance) [best, bestDistance] = [name, distance];
-  }
-  return best;
 }
 
 /** A node's one-line summary. */
@@ -105,18 +104,4 @@ export function flagLines(table: FlagTable): string[] {
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.min(44, Math.max(0, ...rows.map(([left]) => left.length)));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
-}
-
-/** How many letters must be typed, dropped or changed to make `b` of `a`. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -1,5 +1,6 @@
 import { SlipwayError } from '@slipway/base/errors';
 import type { Flag, FlagTable, FlagValues } from './flags.ts';
+import { findSimilar } from './similar.ts';
 
 export interface Parsed<F extends FlagTable> {
   readonly flags: FlagValues<F>;
@@ -70,7 +71,7 @@ function readLong(word: string, next: string | undefined, table: FlagTable, set:
   const equals = word.indexOf('=');
   const name = word.slice(2, equals === -1 ? undefined : equals);
   const flag = Object.hasOwn(table, name) ? table[name] : undefined;
-  if (flag === undefined) throw new SlipwayError('InvalidArgument', `unknown flag: --${name}`);
+  if (flag === undefined) throw unknownFlag(name, table);
   if (equals !== -1) {
     set(name, flag, word.slice(equals + 1), `--${name}`);
     return 0;
@@ -82,6 +83,13 @@ function readLong(word: string, next: string | undefined, table: FlagTable, set:
   if (next === undefined) throw new SlipwayError('InvalidArgument', `flag needs an argument: --${name}`);
   set(name, flag, next, `--${name}`);
   return 1;
+}
+
+function unknownFlag(name: string, table: FlagTable): SlipwayError {
+  const shown = Object.keys(table).filter((known) => table[known]?.hidden !== true);
+  const similar = findSimilar(name, shown);
+  const hint = similar === undefined ? '' : `; did you mean --${similar}?`;
+  return new SlipwayError('InvalidArgument', `unknown flag: --${name}${hint}`);
 }
 
 /** `-it`, `-p80:80`, `-p=80:80`, `-p 80:80`. */

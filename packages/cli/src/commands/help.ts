@@ -1,6 +1,6 @@
-import { defineCommand } from '../command.ts';
+import { defineCommand, ExitError } from '../command.ts';
 import { findCommand } from '../find-command.ts';
-import { commandHelp, nounHelp, rootHelp } from '../help.ts';
+import { boldOn, commandHelp, nounHelp, rootHelp } from '../help.ts';
 
 export default defineCommand({
   summary: 'Show help for a command',
@@ -8,11 +8,13 @@ export default defineCommand({
   flags: {},
   examples: [['help run', 'all about run']],
   async run({ stdout, tree }, { args }) {
-    const { path, node } = findCommand(tree, args);
-    if (path.length === 0) stdout.write(await rootHelp(tree));
-    else
-      stdout.write(
-        'commands' in node ? await nounHelp(path, node) : commandHelp(path, (await node.load()).default),
-      );
+    const { path, node, rest } = findCommand(tree, args);
+    if (rest.length > 0) {
+      throw new ExitError(1, `there is no command '${args.join(' ')}'\nSee 'slipway --help'`);
+    }
+    const bold = boldOn(stdout);
+    if (path.length === 0) stdout.write(await rootHelp(tree, bold));
+    else if ('commands' in node) stdout.write(await nounHelp(path, node, bold));
+    else stdout.write(commandHelp(path, (await node.load()).default, bold));
   },
 });
