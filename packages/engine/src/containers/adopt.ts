@@ -22,7 +22,12 @@ export async function adoptContainers(context: ContainerContext): Promise<void> 
   const known = context.registry.list();
   const running = known.filter((container) => isRunning(container.state));
   const keep = new Set<string>(running.map(({ definition }) => definition.id));
-  await Promise.all([context.runtime.sweep(keep), sweepFolders(context), sweepSnapshots(context)]);
+  await Promise.all([
+    context.runtime.sweep(keep),
+    sweepFolders(context),
+    sweepSnapshots(context),
+    context.volumes.removeOrphans((id) => context.registry.findById(id) !== undefined),
+  ]);
   await Promise.all(running.map((container) => adopt(context, container)));
   // After the running ones took theirs back: what nobody took is left over.
   await context.networking.sweep(keep);
@@ -56,14 +61,17 @@ async function adopt(context: ContainerContext, container: Container): Promise<v
   recordExit(context, container, found?.exit ?? unseen);
 }
 
-/** A container that ended while no daemon was there, or waited to be restarted, gets what its end calls for now. */
+/**
+ * A container that ended while no daemon was there, or waited to be restarted, gets what its end calls for now. One of
+ * `run --rm` that never started goes too, as with docker: nobody is left who would start it.
+ */
 async function applyPolicy(context: ContainerContext, container: Container): Promise<void> {
   if (container.state.status === 'restarting') {
     container.state = transition(container.state, { type: 'restartCanceled' });
   }
-  if (container.state.status !== 'exited') return;
+  if (isRunning(container.state)) return;
   const always = container.definition.hostConfig.RestartPolicy?.Name === 'always';
-  if (shouldRestart(container) || always) {
+  if (container.state.status === 'exited' && (shouldRestart(container) || always)) {
     scheduleRestart(context, container, ended(container.state));
   } else if (container.definition.hostConfig.AutoRemove) {
     await discardContainer(context, container, { removeVolumes: true });

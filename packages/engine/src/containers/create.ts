@@ -54,7 +54,7 @@ export async function createContainer(
   const folder = hostPath(join(context.config.root, id));
   const mounts: MountPoint[] = [];
   try {
-    for await (const mount of resolveMounts(context, config, host)) mounts.push(mount);
+    for await (const mount of resolveMounts(context, id, config, host)) mounts.push(mount);
     const definition: ContainerDefinition = {
       id,
       name: freeName,

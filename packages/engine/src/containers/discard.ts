@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { isSlipwayError } from '@slipway/base';
-import type { Container } from './container.ts';
+import type { Container, MountPoint } from './container.ts';
 import { type ContainerContext, publish } from './context.ts';
 import { cancelRestart } from './restarts.ts';
 import { ended, transition } from './state.ts';
@@ -14,6 +14,7 @@ export async function discardContainer(
   const { id } = container.definition;
   cancelRestart(container);
   container.state = transition(container.state, { type: 'removing' });
+  if (!removeVolumes) for (const { name } of anonymousVolumes(container)) context.volumes.keep(name);
   // From here on it does not exist; what a crash leaves of its folders is swept at the next start.
   context.records.delete(id);
   await Promise.all([removeSnapshot(context, id), rm(container.folder, { recursive: true, force: true })]);
@@ -35,13 +36,16 @@ async function removeSnapshot(context: ContainerContext, id: string): Promise<vo
 }
 
 async function removeAnonymousVolumes(context: ContainerContext, container: Container): Promise<void> {
-  for (const mount of container.definition.mounts) {
-    if (mount.type !== 'volume' || !mount.anonymous) continue;
+  for (const { name } of anonymousVolumes(container)) {
     try {
-      await context.volumes.remove(mount.name, { force: false });
+      await context.volumes.remove(name, { force: false });
     } catch (error) {
       // Another container may use it by now, through --volumes-from.
       if (!isSlipwayError(error, 'NotFound', 'Conflict')) throw error;
+      context.volumes.keep(name);
     }
   }
 }
+
+const anonymousVolumes = ({ definition }: Container): readonly MountPoint[] =>
+  definition.mounts.filter(({ type, anonymous }) => type === 'volume' && anonymous);

@@ -15,6 +15,7 @@ const MODE_WORDS = new Set(['ro', 'rw', 'z', 'Z', 'nocopy', 'copy', 'cached', 'd
  */
 export async function* resolveMounts(
   context: ContainerContext,
+  containerId: string,
   config: ContainerConfig,
   host: HostConfig,
 ): AsyncGenerator<MountPoint> {
@@ -42,11 +43,12 @@ export async function* resolveMounts(
     if (!byDestination.has(destination))
       byDestination.set(destination, volume('', destination, host.VolumeDriver));
   }
-  for (const mount of byDestination.values()) yield await withVolume(context, mount, host);
+  for (const mount of byDestination.values()) yield await withVolume(context, containerId, mount, host);
 }
 
 async function withVolume(
   context: ContainerContext,
+  containerId: string,
   mount: MountPoint,
   host: HostConfig,
 ): Promise<MountPoint> {
@@ -59,6 +61,7 @@ async function withVolume(
     driver: request?.VolumeOptions?.DriverConfig?.Name || mount.driver || 'local',
     options: request?.VolumeOptions?.DriverConfig?.Options ?? {},
     labels: request?.VolumeOptions?.Labels ?? {},
+    madeFor: containerId,
   });
   return { ...mount, name: made.name, driver: made.driver, anonymous: mount.anonymous || mount.name === '' };
 }

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, opendir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, opendir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostPath, hostPath, isErrno } from '@slipway/base';
 
@@ -45,14 +45,30 @@ export class VolumeFolders {
     await rm(join(this.#root, REMOVED + name), { recursive: true, force: true });
   }
 
-  /** Finishes removals that a crash cut off after the record had gone, and takes back those before it. */
+  /**
+   * Finishes removals that a crash cut off after the record had gone, and takes back those before it. An empty folder
+   * without a record is a creation that was cut off.
+   */
   async recover(known: ReadonlySet<string>): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o701 });
     for (const entry of await readdir(this.#root)) {
-      if (!entry.startsWith(REMOVED)) continue;
+      if (!entry.startsWith(REMOVED)) {
+        if (!known.has(entry)) await this.#removeEmpty(entry);
+        continue;
+      }
       const name = entry.slice(REMOVED.length);
       if (known.has(name)) await rename(join(this.#root, entry), join(this.#root, name));
       else await this.finishRemoval(name);
+    }
+  }
+
+  async #removeEmpty(name: string): Promise<void> {
+    for (const folder of [this.data(name), join(this.#root, name)]) {
+      try {
+        await rmdir(folder);
+      } catch (error) {
+        if (!isErrno(error, 'ENOENT', 'ENOTEMPTY', 'ENOTDIR')) throw error;
+      }
     }
   }
 

@@ -8,6 +8,7 @@ const MIGRATIONS = [
      options TEXT NOT NULL,
      created_at_ns TEXT NOT NULL
    ) STRICT`,
+  'ALTER TABLE volumes ADD COLUMN made_for TEXT',
 ];
 
 interface Row {
@@ -15,6 +16,7 @@ interface Row {
   readonly labels: string;
   readonly options: string;
   readonly created_at_ns: string;
+  readonly made_for: string | null;
 }
 
 /** Volumes <-> SQL. */
@@ -26,10 +28,15 @@ export class VolumeRecords {
     database.migrate('volumes', MIGRATIONS);
   }
 
-  insert({ name, labels, options, createdAtNs }: Volume): void {
+  insert({ name, labels, options, createdAtNs, madeFor }: Volume): void {
     this.#database
-      .prepare('INSERT INTO volumes (name, labels, options, created_at_ns) VALUES (?, ?, ?, ?)')
-      .run(name, JSON.stringify(labels), JSON.stringify(options), createdAtNs.toString());
+      .prepare('INSERT INTO volumes (name, labels, options, created_at_ns, made_for) VALUES (?, ?, ?, ?, ?)')
+      .run(name, JSON.stringify(labels), JSON.stringify(options), createdAtNs.toString(), madeFor ?? null);
+  }
+
+  /** It belongs to no container any more. */
+  clearMadeFor(name: string): void {
+    this.#database.prepare('UPDATE volumes SET made_for = NULL WHERE name = ?').run(name);
   }
 
   delete(name: string): void {
@@ -44,6 +51,7 @@ export class VolumeRecords {
       labels: JSON.parse(row.labels) as Record<string, string>,
       options: JSON.parse(row.options) as Record<string, string>,
       createdAtNs: BigInt(row.created_at_ns),
+      madeFor: row.made_for ?? undefined,
     }));
   }
 }

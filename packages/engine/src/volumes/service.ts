@@ -36,6 +36,8 @@ export interface CreateVolumeOptions {
   readonly driver?: string | undefined;
   readonly options?: Readonly<Record<string, string>> | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** The container that an anonymous volume is for: without it, the volume goes at the next start. */
+  readonly madeFor?: string | undefined;
 }
 
 /** What a container mounts for a volume; its destination and `ro` are the container's to say. */
@@ -118,6 +120,7 @@ export class VolumeService {
       labels: request.name ? (request.labels ?? {}) : { [ANONYMOUS_LABEL]: '', ...request.labels },
       options,
       createdAtNs: this.#options.clock.nowNs(),
+      madeFor: request.name ? undefined : request.madeFor,
     };
     await this.#folders.make(name);
     this.#records.insert(volume);
@@ -203,6 +206,23 @@ export class VolumeService {
     this.#volumes.delete(name);
     await this.#folders.finishRemoval(name);
     this.#publish('destroy', known);
+  }
+
+  /** Lets an anonymous volume outlive the container that it was made for. */
+  keep(name: string): void {
+    const volume = this.#volumes.get(name);
+    if (volume?.madeFor === undefined) return;
+    this.#records.clearMadeFor(name);
+    this.#volumes.set(name, { ...volume, madeFor: undefined });
+  }
+
+  /** Removes the volumes of containers that never came to be, or whose removal was cut off. */
+  async removeOrphans(containerExists: (id: string) => boolean): Promise<void> {
+    for (const { name, madeFor } of this.list()) {
+      if (madeFor === undefined || containerExists(madeFor)) continue;
+      if (this.#usersOf(name).length > 0) this.keep(name);
+      else await this.remove(name, { force: true });
+    }
   }
 
   /** Removes the volumes that nobody uses and `matches` lets go; named ones only when `all`. */

@@ -9,6 +9,8 @@ export interface Volume {
   /** `type`, `o` and `device` of a mount made for each container; none for a plain folder. */
   readonly options: Readonly<Record<string, string>>;
   readonly createdAtNs: bigint;
+  /** The id of the container that an anonymous volume was made for and goes with, until it is kept. */
+  readonly madeFor: string | undefined;
 }
 
 export const isAnonymous = (volume: Volume): boolean => ANONYMOUS_LABEL in volume.labels;
