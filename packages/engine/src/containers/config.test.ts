@@ -82,6 +82,7 @@ const refusals: [string, Parameters<typeof withHostDefaults>[0], RegExp][] = [
     { NetworkMode: 'container:x', PortBindings: { '80/tcp': [] } },
     /port publishing/,
   ],
+  ['a user namespace, which nothing maps here', { UsernsMode: 'private' }, /invalid userns mode: private/],
   ['an unknown IPC mode', { IpcMode: 'loose' }, /invalid IPC mode: loose/],
 ];
 for (const [what, host, message] of refusals) {
@@ -89,6 +90,11 @@ for (const [what, host, message] of refusals) {
     assert.throws(() => validateHostConfig(withHostDefaults(host, facts), {}, facts), message);
   });
 }
+
+test('refuses a host name for who shares the one of the host', () => {
+  const host = withHostDefaults({ UTSMode: 'host' }, facts);
+  assert.throws(() => validateHostConfig(host, { Hostname: 'own' }, facts), /hostname and the UTS mode/);
+});
 
 test('refuses a relative working directory and a signal that is none', () => {
   assert.throws(

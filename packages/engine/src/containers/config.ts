@@ -148,13 +148,16 @@ export function validateHostConfig(host: HostConfig, config: ContainerConfig, fa
   for (const mode of ['IpcMode', 'PidMode', 'UTSMode', 'UsernsMode', 'CgroupnsMode'] as const) {
     validateNamespaceMode(mode, host[mode] ?? '');
   }
+  if (host.UTSMode === 'host' && config.Hostname) {
+    throw new SlipwayError('InvalidArgument', 'conflicting options: hostname and the UTS mode');
+  }
 }
 
 const NAMESPACE_MODES: Readonly<Record<string, RegExp>> = {
   IpcMode: /^(none|private|shareable|host|container:.+)$/,
   PidMode: /^(|host|container:.+)$/,
   UTSMode: /^(|host)$/,
-  UsernsMode: /^(|host|private|auto)$/,
+  UsernsMode: /^(|host)$/,
   CgroupnsMode: /^(private|host)$/,
 };
 

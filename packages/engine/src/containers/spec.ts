@@ -59,7 +59,7 @@ export function containerSpec(context: ContainerContext, container: Container, f
         ? [{ destination: INIT_PATH, type: 'bind', source: context.config.initPath, options: ['bind', 'ro'] }]
         : []),
     ],
-    shmSizeBytes: host.ShmSize ?? 0,
+    shmSizeBytes: host.IpcMode === 'none' ? 'none' : (host.ShmSize ?? 0),
     devices: (host.Devices ?? []).map((device) => ({
       hostPath: device.PathOnHost ?? '',
       containerPath: device.PathInContainer || device.PathOnHost || '',

@@ -7,6 +7,8 @@ export interface CgroupHost {
   readonly controllers: ReadonlySet<string>;
   /** The memory controller can limit swap. */
   readonly swapLimit: boolean;
+  /** The block controller can weigh devices: a matter of the kernel's I/O scheduler. */
+  readonly blockWeight: boolean;
 }
 
 const ROOT = '/sys/fs/cgroup';
@@ -14,7 +16,12 @@ const ROOT = '/sys/fs/cgroup';
 export function detectCgroupHost(): CgroupHost {
   if (existsSync(`${ROOT}/cgroup.controllers`)) {
     const controllers = readFileSync(`${ROOT}/cgroup.controllers`, 'utf8').trim().split(' ');
-    return { version: 2, controllers: new Set(controllers.filter((name) => name !== '')), swapLimit: true };
+    return {
+      version: 2,
+      controllers: new Set(controllers.filter((name) => name !== '')),
+      swapLimit: true,
+      blockWeight: true,
+    };
   }
   const names = existsSync(ROOT) ? readdirSync(ROOT).flatMap((name) => name.split(',')) : [];
   const controllers = new Set(names.filter((name) => name !== 'systemd' && name !== 'unified'));
@@ -22,6 +29,7 @@ export function detectCgroupHost(): CgroupHost {
     version: 1,
     controllers,
     swapLimit: existsSync(`${ROOT}/memory/memory.memsw.limit_in_bytes`),
+    blockWeight: existsSync(`${ROOT}/blkio/blkio.weight`),
   };
 }
 

@@ -7,7 +7,12 @@ import { minimalOptions } from './minimal.ts';
 import type { SpecOptions } from './options.ts';
 
 const host: SpecHost = {
-  cgroups: { version: 1, controllers: new Set(['memory', 'cpu', 'pids', 'devices']), swapLimit: true },
+  cgroups: {
+    version: 1,
+    controllers: new Set(['memory', 'cpu', 'pids', 'devices']),
+    swapLimit: true,
+    blockWeight: true,
+  },
   architecture: 'amd64',
   kernel: '6.1.0',
   capabilities: new Set(allCapabilities.filter((name) => name !== 'CAP_SYS_RESOURCE')),
@@ -51,6 +56,16 @@ describe('the specification of a container', () => {
     assert.equal(bounding({ privileged: true })?.length, allCapabilities.length - 1);
     assert.throws(() => build({ capAdd: ['FLY'] }), { code: 'InvalidArgument' });
     assert.equal(build({ capAdd: ['SYS_RESOURCE'] }).warnings.length, 1);
+  });
+
+  test('leaves out what was not asked for or the kernel has not: shared memory, weights of block I/O', () => {
+    const shm = (given: Partial<SpecOptions>) =>
+      build(given).spec.mounts.filter(({ destination }) => destination === '/dev/shm').length;
+    assert.deepEqual([shm({}), shm({ shmSizeBytes: 'none' })], [1, 0]);
+    const cgroups = { ...host.cgroups, controllers: new Set(['blkio']), blockWeight: false };
+    const { spec, warnings } = build({ resources: { blkioWeight: 300 } }, { ...host, cgroups });
+    assert.equal(spec.linux.resources.blockIO, undefined);
+    assert.equal(warnings.length, 1);
   });
 
   test('clamps limits that the host does not allow, and says so', () => {

@@ -24,18 +24,20 @@ export function buildMounts(options: SpecOptions, host: SpecHost): OciMount[] {
 function defaultMounts({ privileged, shmSizeBytes, namespaces }: SpecOptions, host: SpecHost): OciMount[] {
   const flags = ['nosuid', 'noexec', 'nodev'];
   const writable = privileged ? 'rw' : 'ro';
-  const size = shmSizeBytes > 0 ? shmSizeBytes : DEFAULT_SHM_BYTES;
+  const size = shmSizeBytes !== 'none' && shmSizeBytes > 0 ? shmSizeBytes : DEFAULT_SHM_BYTES;
   // Joined or host IPC: its /dev/shm and message queues belong to somebody else, and come as binds if at all.
   const ipc: OciMount[] =
     namespaces.ipc.kind === 'new'
-      ? [
-          {
-            destination: '/dev/shm',
-            type: 'tmpfs',
-            source: 'shm',
-            options: [...flags, 'mode=1777', `size=${size}`],
-          },
-        ]
+      ? shmSizeBytes === 'none'
+        ? []
+        : [
+            {
+              destination: '/dev/shm',
+              type: 'tmpfs',
+              source: 'shm',
+              options: [...flags, 'mode=1777', `size=${size}`],
+            },
+          ]
       : namespaces.ipc.kind === 'host'
         ? [{ destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate'] }]
         : [];

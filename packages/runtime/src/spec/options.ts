@@ -79,7 +79,8 @@ export interface SpecOptions {
   readonly idMappings: { readonly uid: readonly IdMapping[]; readonly gid: readonly IdMapping[] } | undefined;
   /** Beyond the default ones (`/proc`, `/dev`, …); a destination that is a default one replaces it. */
   readonly mounts: readonly SpecMount[];
-  readonly shmSizeBytes: number;
+  /** 0 is Docker's default; `none`: no `/dev/shm` at all. */
+  readonly shmSizeBytes: number | 'none';
   readonly devices: readonly SpecDevice[];
   readonly resources: SpecResources;
   readonly sysctls: Readonly<Record<string, string>>;

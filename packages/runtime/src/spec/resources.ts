@@ -64,7 +64,11 @@ function cpuLimits(r: SpecResources): Record<string, number | string> {
   >;
 }
 
-function blockLimits(r: SpecResources, { host }: ResourceContext): Record<string, unknown> {
+function blockLimits(r: SpecResources, { host, warn }: ResourceContext): Record<string, unknown> {
+  const { blockWeight } = host.cgroups;
+  if (!blockWeight && (r.blkioWeight || r.blkioWeightDevice?.length)) {
+    warn('this host cannot weigh block I/O; the container runs without its blkio weights');
+  }
   const numbers = (path: string) => {
     const device = host.devices(path)[0] as HostDevice;
     return { major: device.major, minor: device.minor };
@@ -72,10 +76,11 @@ function blockLimits(r: SpecResources, { host }: ResourceContext): Record<string
   const rates = (list: readonly { path: string; rate: number }[] | undefined) =>
     list?.length ? list.map(({ path, rate }) => ({ ...numbers(path), rate })) : undefined;
   const entries = {
-    weight: r.blkioWeight || undefined,
-    weightDevice: r.blkioWeightDevice?.length
-      ? r.blkioWeightDevice.map(({ path, weight }) => ({ ...numbers(path), weight }))
-      : undefined,
+    weight: blockWeight && r.blkioWeight ? r.blkioWeight : undefined,
+    weightDevice:
+      blockWeight && r.blkioWeightDevice?.length
+        ? r.blkioWeightDevice.map(({ path, weight }) => ({ ...numbers(path), weight }))
+        : undefined,
     throttleReadBpsDevice: rates(r.blkioDeviceReadBps),
     throttleWriteBpsDevice: rates(r.blkioDeviceWriteBps),
     throttleReadIOPSDevice: rates(r.blkioDeviceReadIops),
