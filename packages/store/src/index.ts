@@ -29,4 +29,5 @@ export {
 } from './tar/writer.ts';
 export { decompress, sniffCompression } from './unpack/decompress.ts';
 export { LayerWriter, type LayerWriterOptions } from './unpack/layer-writer.ts';
+export type { AheadLayer } from './unpack/unpack-ahead.ts';
 export type { UnpackProgress, UnpackRequest } from './unpack/unpack-image.ts';

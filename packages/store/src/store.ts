@@ -26,6 +26,8 @@ export interface Store extends AsyncDisposable {
   readonly database: Database;
   /** @see Unpacker.unpackImage */
   unpackImage(request: UnpackRequest): ReturnType<Unpacker['unpackImage']>;
+  /** @see Unpacker.unpackAhead */
+  unpackAhead(...args: Parameters<Unpacker['unpackAhead']>): ReturnType<Unpacker['unpackAhead']>;
   /** @see collectGarbage */
   collectGarbage(request: CollectRequest): Promise<Collected>;
 }
@@ -46,6 +48,7 @@ export async function openStore({ root, clock, random, logger }: StoreOptions): 
       leases,
       database,
       unpackImage: (request) => unpacker.unpackImage(request),
+      unpackAhead: (source) => unpacker.unpackAhead(source),
       collectGarbage: (request) => collectGarbage({ content, snapshots, leases, logger }, request),
       async [Symbol.asyncDispose]() {
         await unpacker[Symbol.asyncDispose]();

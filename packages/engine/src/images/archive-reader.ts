@@ -2,9 +2,11 @@ import { posix } from 'node:path';
 import { SlipwayError } from '@slipway/base';
 import type { Descriptor, Digest } from '@slipway/oci';
 import {
+  type AheadLayer,
   type ContentStore,
   type Ingest,
   type Lease,
+  type Store,
   sniffCompression,
   type TarEntry,
   TarParser,
@@ -21,10 +23,12 @@ const LINKS_MAX = 16;
 /** An index or manifest that had to become a blob may be this large. */
 const SPILLED_MAX_BYTES = 4 * 1024 * 1024;
 
-type StoredFile = { readonly bytes: Buffer } | { readonly digest: Digest; readonly sizeBytes: number };
+type StoredFile =
+  | { readonly bytes: Buffer }
+  | { readonly digest: Digest; readonly sizeBytes: number; readonly ahead: AheadLayer };
 
 export interface ArchiveReaderOptions {
-  readonly content: ContentStore;
+  readonly store: Pick<Store, 'content' | 'unpackAhead'>;
   readonly lease: Lease;
   readonly signal: AbortSignal;
   /** Told of each file that becomes a blob; what it returns is told how far it is. */
@@ -32,7 +36,7 @@ export interface ArchiveReaderOptions {
 }
 
 /** An image archive that was read once, as it came: large files are blobs of the store now. */
-export class ArchiveContents implements ArchiveFiles {
+export class ArchiveContents implements ArchiveFiles, AsyncDisposable {
   readonly #content: ContentStore;
   readonly #lease: Lease;
   readonly #files = new Map<string, StoredFile>();
@@ -43,7 +47,10 @@ export class ArchiveContents implements ArchiveFiles {
     this.#lease = lease;
   }
 
-  put(name: string, file: StoredFile): void {
+  /** A later file of the same name takes the earlier one's place. */
+  async put(name: string, file: StoredFile): Promise<void> {
+    const earlier = this.#files.get(name);
+    if (earlier !== undefined && 'ahead' in earlier) await earlier.ahead[Symbol.asyncDispose]();
     this.#links.delete(name);
     this.#files.set(name, file);
   }
@@ -51,6 +58,18 @@ export class ArchiveContents implements ArchiveFiles {
   link(name: string, target: string): void {
     this.#files.delete(name);
     this.#links.set(name, target);
+  }
+
+  /** The layer that was begun to unpack while the file arrived, if it was. */
+  ahead(name: string): AheadLayer | undefined {
+    const file = this.#find(name);
+    return file !== undefined && 'ahead' in file ? file.ahead : undefined;
+  }
+
+  /** Drops the layers that no image took. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const files = [...this.#files.values()];
+    await Promise.all(files.map((file) => ('ahead' in file ? file.ahead[Symbol.asyncDispose]() : undefined)));
   }
 
   has(name: string): boolean {
@@ -107,14 +126,29 @@ export class ArchiveContents implements ArchiveFiles {
 }
 
 /**
- * Reads an image archive as it arrives. A file whose name claims a digest is verified while it is written.
+ * Reads an image archive as it arrives. A file whose name claims a digest is verified while it is written, and what may
+ * be a layer is unpacked meanwhile, before the manifest at the archive's end tells.
  * @throws DataLoss for a truncated archive or a wrong digest; InvalidArgument for what is not a tar
  */
 export async function readArchive(
   source: AsyncIterable<Uint8Array>,
-  { content, lease, signal, onBlob }: ArchiveReaderOptions,
+  options: ArchiveReaderOptions,
 ): Promise<ArchiveContents> {
-  const contents = new ArchiveContents(content, lease);
+  const contents = new ArchiveContents(options.store.content, options.lease);
+  try {
+    await readInto(contents, source, options);
+    return contents;
+  } catch (error) {
+    await contents[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function readInto(
+  contents: ArchiveContents,
+  source: AsyncIterable<Uint8Array>,
+  { store, lease, signal, onBlob }: ArchiveReaderOptions,
+): Promise<void> {
   let documentsBytes = 0;
   let entries = 0;
   await using current = new CurrentFile();
@@ -147,8 +181,12 @@ export async function readArchive(
             documentsBytes += entry.sizeBytes;
             current.beginDocument(name);
           } else {
-            const ingest = await content.ingest({ digest: claimedDigest(name), sizeBytes: entry.sizeBytes });
-            current.beginBlob(name, ingest, onBlob?.(name, entry.sizeBytes));
+            const ingest = await store.content.ingest({
+              digest: claimedDigest(name),
+              sizeBytes: entry.sizeBytes,
+            });
+            const ahead = store.unpackAhead(ingest.source());
+            current.beginBlob(name, { ingest, ahead }, onBlob?.(name, entry.sizeBytes));
           }
         }
         break;
@@ -160,7 +198,6 @@ export async function readArchive(
         await current.end(contents, lease);
     }
   }
-  return contents;
 }
 
 /** The file of the archive that is being read, if it is one that matters. */
@@ -168,15 +205,21 @@ class CurrentFile implements AsyncDisposable {
   #name: string | undefined;
   #chunks: Buffer[] = [];
   #ingest: Ingest | undefined;
+  #ahead: AheadLayer | undefined;
   #onProgress: ((currentBytes: number) => void) | undefined;
 
   beginDocument(name: string): void {
     this.#name = name;
   }
 
-  beginBlob(name: string, ingest: Ingest, onProgress: ((currentBytes: number) => void) | undefined): void {
+  beginBlob(
+    name: string,
+    { ingest, ahead }: { ingest: Ingest; ahead: AheadLayer },
+    onProgress: ((currentBytes: number) => void) | undefined,
+  ): void {
     this.#name = name;
     this.#ingest = ingest;
+    this.#ahead = ahead;
     this.#onProgress = onProgress;
   }
 
@@ -190,17 +233,21 @@ class CurrentFile implements AsyncDisposable {
   async end(contents: ArchiveContents, lease: Lease): Promise<void> {
     const name = this.#name;
     if (name === undefined) return;
-    if (this.#ingest === undefined) contents.put(name, { bytes: Buffer.concat(this.#chunks) });
-    else {
+    if (this.#ingest === undefined || this.#ahead === undefined) {
+      await contents.put(name, { bytes: Buffer.concat(this.#chunks) });
+    } else {
       const { digest, sizeBytes } = await this.#ingest.commit();
       lease.add({ blobs: [digest] });
-      contents.put(name, { digest, sizeBytes });
+      await contents.put(name, { digest, sizeBytes, ahead: this.#ahead });
+      this.#ahead = undefined;
     }
     await this[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#ingest?.[Symbol.asyncDispose]();
+    await this.#ahead?.[Symbol.asyncDispose]();
+    this.#ahead = undefined;
     this.#name = undefined;
     this.#chunks = [];
     this.#ingest = undefined;

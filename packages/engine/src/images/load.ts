@@ -41,8 +41,8 @@ async function load(
   const lease = context.store.leases.acquire();
   let done = false;
   try {
-    const contents = await readArchive(archive, {
-      content: context.store.content,
+    await using contents = await readArchive(archive, {
+      store: context.store,
       lease,
       signal,
       onBlob: (name, totalBytes) =>
@@ -110,6 +110,11 @@ async function loadImage(
     {
       lease,
       signal,
+      ahead: (index) => {
+        const layer = contents.ahead(archived.layerPaths[index] as string);
+        const blob = layers[index]?.digest;
+        return layer === undefined || blob === undefined ? undefined : { layer, blob };
+      },
       onProgress: ({ layerIndex, readBytes, done }) =>
         unpacking[layerIndex]?.(done ? (layers[layerIndex]?.size ?? 0) : readBytes),
     },

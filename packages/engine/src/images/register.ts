@@ -6,7 +6,7 @@ import {
   parseImageConfig,
   type Reference,
 } from '@slipway/oci';
-import type { Lease, UnpackProgress } from '@slipway/store';
+import type { Lease, UnpackProgress, UnpackRequest } from '@slipway/store';
 import type { ImageContext } from './context.ts';
 import type { Image } from './image.ts';
 
@@ -23,6 +23,8 @@ export interface NewImage {
 export interface RegisterOptions {
   readonly lease: Lease;
   readonly signal?: AbortSignal | undefined;
+  /** @see UnpackRequest.ahead */
+  readonly ahead?: UnpackRequest['ahead'];
   readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
 }
 
@@ -33,7 +35,7 @@ export interface RegisterOptions {
 export async function registerImage(
   context: ImageContext,
   { configBytes, layers, manifestBytes, references }: NewImage,
-  { lease, signal, onProgress }: RegisterOptions,
+  { lease, signal, ahead, onProgress }: RegisterOptions,
 ): Promise<Image> {
   const { store, catalog, clock } = context;
   const document = parseImageConfig(configBytes);
@@ -48,6 +50,7 @@ export async function registerImage(
     openLayer: (index) => store.content.source((layers[index] as Descriptor).digest),
     signal,
     onProgress,
+    ...(ahead === undefined ? {} : { ahead }),
   });
   let sizeBytes = 0;
   for (const chainId of chainIds) sizeBytes += (await store.snapshots.usage(chainId)).sizeBytes;

@@ -46,6 +46,15 @@ export class ImageService {
     };
   }
 
+  /** Frees what loads and imports of an earlier process held when it died: nobody carries them on. To be called once, at start. */
+  async recover(): Promise<void> {
+    const { store, collectGarbage } = this.#context;
+    const abandoned = store.leases.list();
+    if (abandoned.length === 0) return;
+    for (const lease of abandoned) await lease[Symbol.asyncDispose]();
+    await collectGarbage();
+  }
+
   /** The containers slice says which containers stand on an image. Images may not ask it themselves. */
   setUsers(usersOf: (id: ImageId) => readonly ImageUser[]): void {
     this.#usersOf = usersOf;

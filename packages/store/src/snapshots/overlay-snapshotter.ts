@@ -11,6 +11,7 @@ import {
 } from '@slipway/base';
 import type { Database } from '../database/database.ts';
 import { wrapErrno } from '../errno.ts';
+import { spreadChildren } from '../syscalls.ts';
 import type {
   CommitOptions,
   RootfsMount,
@@ -78,6 +79,9 @@ class OverlaySnapshotter implements CollectableSnapshotter {
     this.#database = database;
     this.#clock = clock;
     mkdirSync(root, { recursive: true, mode: 0o711 });
+    // Else ext4 puts every snapshot into the same groups, where it steps over each inode deleted in the last minutes:
+    // a layer of 10,000 files then takes 6 s more after another was removed.
+    spreadChildren(root);
     database.migrate('snapshots', MIGRATIONS);
     this.#removeUnrecorded(logger);
   }

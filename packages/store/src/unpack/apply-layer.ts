@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { SlipwayError } from '@slipway/base';
-import { type DiffId, formatDigest } from '@slipway/oci';
+import { type Compression, type DiffId, formatDigest } from '@slipway/oci';
 import { readBlobSource } from '../content/blob-source.ts';
 import { TarParser } from '../tar/parser.ts';
 import { decompress } from './decompress.ts';
@@ -14,12 +14,15 @@ export interface LayerJob {
   readonly targetPath: string;
   /** What the uncompressed archive must hash to. */
   readonly diffId: DiffId | undefined;
+  /** Whether a layer that is not compressed is hashed; without it, its blob's digest says what it is. */
+  readonly hashesPlain: boolean;
   /** Two cells: a flag that the caller sets to stop, and the compressed bytes read so far. */
   readonly control: SharedArrayBuffer;
 }
 
 export interface AppliedLayer {
-  readonly diffId: DiffId;
+  /** Undefined for a layer that was not compressed, where `hashesPlain` was not asked for: it is the blob's digest. */
+  readonly diffId: DiffId | undefined;
   readonly usage: { readonly sizeBytes: number; readonly inodes: number };
 }
 
@@ -34,17 +37,20 @@ export const CONTROL_READ = 1;
  */
 export async function applyLayer(job: LayerJob): Promise<AppliedLayer> {
   const control = new BigInt64Array(job.control);
-  const hash = createHash('sha256');
   using writer = new LayerWriter(job.targetPath, { whiteouts: 'overlay' });
   const parser = new TarParser(writer);
   const isStopped = () => Atomics.load(control, CONTROL_STOP) !== 0n;
-  for await (const chunk of decompress(counted(readBlobSource(job, isStopped), control))) {
+  let hash: Hash | undefined;
+  const onCompression = (compression: Compression) => {
+    if (compression !== 'none' || job.hashesPlain) hash = createHash('sha256');
+  };
+  for await (const chunk of decompress(counted(readBlobSource(job, isStopped), control), onCompression)) {
     if (isStopped()) throw new SlipwayError('Canceled', 'unpacking was canceled');
-    hash.update(chunk);
+    hash?.update(chunk);
     parser.push(chunk);
   }
   parser.end();
-  const diffId = formatDigest(hash.digest('hex')) as DiffId;
+  const diffId = hash === undefined ? undefined : (formatDigest(hash.digest('hex')) as DiffId);
   if (job.diffId !== undefined && diffId !== job.diffId) {
     throw new SlipwayError(
       'DataLoss',

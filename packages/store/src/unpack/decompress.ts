@@ -13,13 +13,17 @@ export function sniffCompression(head: Uint8Array): Compression {
 }
 
 /**
- * The bytes without their compression, which is recognised by its first bytes.
+ * The bytes without their compression, which is recognised by its first bytes and told before any of them.
  * @throws DataLoss when the compressed data is damaged or cut off
  */
-export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+export async function* decompress(
+  source: AsyncIterable<Uint8Array>,
+  onCompression: (compression: Compression) => void = () => {},
+): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   const first = await readHead(iterator);
   const compression = sniffCompression(first);
+  onCompression(compression);
   const all = concatenate(first, iterator);
   if (compression === 'none') {
     yield* all;

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { aborted, type Clock, isSlipwayError, type Random, SlipwayError } from '@slipway/base';
-import { type ChainId, computeChainIds, type DiffId } from '@slipway/oci';
+import { type ChainId, computeChainIds, type DiffId, type Digest } from '@slipway/oci';
 import type { BlobSource } from '../content/blob-source.ts';
 import type { Snapshotter, SnapshotUsage } from '../snapshots/snapshots.ts';
+import { type AheadLayer, beginAhead, type UnpackedLayer } from './unpack-ahead.ts';
 import { UnpackPool } from './unpack-pool.ts';
 
 export interface UnpackRequest {
@@ -10,6 +11,8 @@ export interface UnpackRequest {
   readonly diffIds: readonly DiffId[];
   /** Opens the bytes of layer `index`; asked for layers that are not unpacked yet only. The unpacker disposes it. */
   readonly openLayer: (index: number) => Promise<BlobSource> | BlobSource;
+  /** What `unpackAhead` began for layer `index`, with its blob's digest; it is used where it can be. */
+  readonly ahead?: ((index: number) => { layer: AheadLayer; blob: Digest } | undefined) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told now and then how many bytes of a layer's blob were read; `done` once the layer is a snapshot. */
   readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
@@ -29,6 +32,11 @@ export interface Unpacker extends AsyncDisposable {
    * @throws what `applyLayer` throws
    */
   unpackImage(request: UnpackRequest): Promise<ChainId | undefined>;
+  /**
+   * Begins to unpack a layer before anyone knows which image it belongs to, also while its blob still arrives. Disposes
+   * `source`. Nothing is lost when it fails: whoever takes it hears why.
+   */
+  unpackAhead(source: BlobSource): AheadLayer;
   /** Whether a snapshot or folder of this key is being made now. */
   isUnpacking(key: string): boolean;
 }
@@ -48,16 +56,31 @@ class LayerUnpacker implements Unpacker {
   readonly #snapshots: Snapshotter;
   readonly #random: Random;
   readonly #pool: UnpackPool;
+  /** Threads of their own, so that blobs which arrive slowly hold up nobody else. */
+  readonly #aheadPool: UnpackPool;
+  readonly #ahead = new Set<AheadLayer>();
   readonly #flights = new Map<ChainId, Flight>();
 
   constructor({ snapshots, clock, random }: { snapshots: Snapshotter; clock: Clock; random: Random }) {
     this.#snapshots = snapshots;
     this.#random = random;
     this.#pool = new UnpackPool({ limit: availableParallelism(), clock });
+    this.#aheadPool = new UnpackPool({ limit: availableParallelism(), clock });
   }
 
   isUnpacking(key: string): boolean {
     return this.#flights.has(key as ChainId);
+  }
+
+  unpackAhead(source: BlobSource): AheadLayer {
+    const layer = beginAhead(source, {
+      snapshots: this.#snapshots,
+      pool: this.#aheadPool,
+      key: `unpack-${this.#random.hex(8)}`,
+      onEnd: () => this.#ahead.delete(layer),
+    });
+    this.#ahead.add(layer);
+    return layer;
   }
 
   async unpackImage(request: UnpackRequest): Promise<ChainId | undefined> {
@@ -146,10 +169,10 @@ class LayerUnpacker implements Unpacker {
     signal: AbortSignal,
   ): Promise<void> {
     if ((await this.#snapshots.find(chainId)) !== undefined) return;
-    const key = `unpack-${this.#random.hex(8)}`;
-    await this.#snapshots.prepare(key, undefined);
+    const { key, usage } =
+      (await this.#takeAhead(layerIndex, request, signal)) ??
+      (await this.#unpackNow(layerIndex, request, signal));
     try {
-      const usage = await this.#apply(key, layerIndex, request, signal);
       const parent = layerIndex === 0 ? undefined : (chainIds[layerIndex - 1] as ChainId);
       if (parent !== undefined) await this.#whenCommitted(parent, signal);
       signal.throwIfAborted();
@@ -157,6 +180,34 @@ class LayerUnpacker implements Unpacker {
     } catch (error) {
       await this.#snapshots.remove(key);
       if (isSlipwayError(error, 'AlreadyExists')) return;
+      throw error;
+    }
+  }
+
+  async #takeAhead(
+    layerIndex: number,
+    { ahead, diffIds }: UnpackRequest,
+    signal: AbortSignal,
+  ): Promise<UnpackedLayer | undefined> {
+    const begun = ahead?.(layerIndex);
+    const taken = await begun?.layer.take(signal);
+    if (begun === undefined || taken === undefined) return undefined;
+    const diffId = taken.diffId ?? (begun.blob as string as DiffId);
+    if (diffId === diffIds[layerIndex]) return taken;
+    await this.#snapshots.remove(taken.key);
+    throw new SlipwayError(
+      'DataLoss',
+      `the layer was said to unpack to diffID ${diffIds[layerIndex]} and is ${diffId}`,
+    );
+  }
+
+  async #unpackNow(layerIndex: number, request: UnpackRequest, signal: AbortSignal): Promise<UnpackedLayer> {
+    const key = `unpack-${this.#random.hex(8)}`;
+    await this.#snapshots.prepare(key, undefined);
+    try {
+      return { key, usage: await this.#apply(key, layerIndex, request, signal) };
+    } catch (error) {
+      await this.#snapshots.remove(key);
       throw error;
     }
   }
@@ -173,6 +224,7 @@ class LayerUnpacker implements Unpacker {
       watermark: source.watermark,
       targetPath: await this.#snapshots.upperPath(key),
       diffId: diffIds[layerIndex],
+      hashesPlain: true,
       signal,
       onProgress: onProgress && ((readBytes) => onProgress({ layerIndex, readBytes, done: false })),
     });
@@ -190,6 +242,8 @@ class LayerUnpacker implements Unpacker {
     const flights = [...this.#flights.values()];
     for (const { stop } of flights) stop.abort();
     await Promise.allSettled(flights.map(({ result }) => result));
+    await Promise.all([...this.#ahead].map((layer) => layer[Symbol.asyncDispose]()));
     await this.#pool[Symbol.asyncDispose]();
+    await this.#aheadPool[Symbol.asyncDispose]();
   }
 }

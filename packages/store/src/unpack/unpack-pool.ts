@@ -11,6 +11,8 @@ import type { WorkerReply } from './unpack-worker.ts';
 
 export interface LayerRequest extends Omit<LayerJob, 'control'> {
   readonly signal?: AbortSignal | undefined;
+  /** Told when a thread takes it up. */
+  readonly onStart?: (() => void) | undefined;
   /** Told now and then how many bytes of the blob were read. */
   readonly onProgress?: ((readBytes: number) => void) | undefined;
 }
@@ -32,10 +34,11 @@ export class UnpackPool implements AsyncDisposable {
   }
 
   /** @throws what `applyLayer` throws */
-  async apply({ signal, onProgress, ...job }: LayerRequest): Promise<AppliedLayer> {
-    await this.#enter();
+  async apply({ signal, onStart, onProgress, ...job }: LayerRequest): Promise<AppliedLayer> {
+    await this.#enter(signal);
     try {
       if (signal?.aborted) throw canceled(signal);
+      onStart?.();
       return await this.#run(this.#takeWorker(), job, signal, onProgress);
     } finally {
       this.#busy--;
@@ -49,8 +52,25 @@ export class UnpackPool implements AsyncDisposable {
     await Promise.all(idle.map(({ worker }) => worker.terminate()));
   }
 
-  async #enter(): Promise<void> {
-    while (this.#busy >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
+    while (this.#busy >= this.#limit) {
+      if (signal?.aborted) throw canceled(signal);
+      const turn = Promise.withResolvers<void>();
+      const onAbort = () => {
+        const at = this.#waiting.indexOf(turn.resolve);
+        // Whoever was called already and does not come passes the turn on.
+        if (at === -1) this.#waiting.shift()?.();
+        else this.#waiting.splice(at, 1);
+        turn.reject(canceled(signal as AbortSignal));
+      };
+      this.#waiting.push(turn.resolve);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      try {
+        await turn.promise;
+      } finally {
+        signal?.removeEventListener('abort', onAbort);
+      }
+    }
     this.#busy++;
   }
 
