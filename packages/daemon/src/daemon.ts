@@ -90,6 +90,7 @@ async function openEngine(
       config: { ...containersConfig(config), root: below('containers'), cgroupVersion: host.cgroup.version },
     }),
   );
+  await images.recover();
   if (config.stopContainers) stack.defer(() => containers.stopAll());
   return { events, images, volumes, networks, containers };
 }

@@ -80,11 +80,13 @@ describe('volumes', () => {
     await volumes.remove('data', { force: true });
   });
 
-  it('come back when a crash cut a removal off before the record went, and go when after; other folders stay', async () => {
+  it('come back when a crash cut a removal off before the record went, and go when after; folders with files stay', async () => {
     await volumes.create({ name: 'kept' });
     writeFileSync(join(volumes.mountpoint('kept'), 'file'), 'x');
     mkdirSync(join(root, 'volumes/.removed-gone/_data'), { recursive: true });
     mkdirSync(join(root, 'volumes/unknown/_data'), { recursive: true });
+    writeFileSync(join(root, 'volumes/unknown/_data/file'), 'x');
+    mkdirSync(join(root, 'volumes/begun/_data'), { recursive: true });
     rmSync(join(root, 'volumes/.removed-kept'), { recursive: true, force: true });
     const { renameSync } = await import('node:fs');
     renameSync(join(root, 'volumes/kept'), join(root, 'volumes/.removed-kept'));
