@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
-import { lstat, mkdir, stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { isSlipwayError } from '@slipway/base/errors';
+import { isErrno, isSlipwayError } from '@slipway/base/errors';
 import { boolean } from '../args/flags.ts';
 import { type Context, defineCommand, ExitError } from '../command.ts';
 
@@ -60,69 +61,102 @@ async function copyOut(context: Context, container: string, from: string, to: st
     : { linkTarget: '' };
   const { stat: source, tar } = await containers.getArchive(container, linkTarget || from);
   if (to === '-') return pipeline(tar, context.stdout, { end: false });
-  const isDirectory = await stat(to).then(
-    (found) => found.isDirectory(),
-    () => undefined,
-  );
-  const inside = isDirectory === true;
-  const directory = inside ? to : dirname(resolve(to));
-  const name = inside ? (/(^|\/)\.$/.test(from) ? '.' : undefined) : basename(resolve(to));
-  if (to.endsWith('/') && isDirectory === undefined) await mkdir(directory, { recursive: true });
-  const rename = name === undefined ? [] : ['--transform', renameRule(source.name, name)];
-  const owner = flags.archive ? ['--same-owner'] : ['--no-same-owner'];
-  await runTar(['-x', '-C', directory, ...rename, ...owner], tar, undefined);
+  const place = await placeHere(to, source.mode >= DIRECTORY, basename(linkTarget ? from : source.name));
+  const contents = isContents(from);
+  // The archive of `dir/.` has no name of its own: it is unpacked inside the directory that is to be.
+  const directory = contents && !place.isThere ? join(place.directory, place.name) : place.directory;
+  if (contents) await mkdir(directory, { recursive: true });
+  const rename = contents ? [] : renameRule(source.name, place.name);
+  const owner = flags.archive ? '--same-owner' : '--no-same-owner';
+  const unpack = spawn('tar', ['-x', '-C', directory, ...rename, owner], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  const ended = exitCode(unpack);
+  await pipeline(tar, unpack.stdin).catch(() => {
+    // tar has said why it stopped reading, and its exit code says that it did.
+  });
+  if ((await ended) !== 0) throw new ExitError(1, `tar could not write all of ${container}:${from} to ${to}`);
+}
+
+/** Where and under which name something is to be here. @throws ExitError when it cannot be there. */
+async function placeHere(to: string, isDirectory: boolean, name: string) {
+  const found = await statOrNone(to);
+  if (found?.isDirectory()) return { directory: to, name, isThere: true };
+  if (found !== undefined && isDirectory)
+    throw new ExitError(1, `cannot copy a directory onto the file ${to}`);
+  if (found === undefined && to.endsWith('/') && !isDirectory)
+    throw new ExitError(1, `no such directory: ${to}`);
+  const path = resolve(to);
+  if ((await statOrNone(dirname(path))) === undefined) {
+    throw new ExitError(1, `no such directory: ${dirname(path)}`);
+  }
+  return { directory: dirname(path), name: basename(path), isThere: false };
 }
 
 async function copyIn(context: Context, from: string, container: string, to: string, flags: CopyFlags) {
   const { containers } = context.client;
   const options = { noOverwriteDirNonDir: true, copyUIDGID: flags.archive };
   if (from === '-') return containers.putArchive(container, to, context.stdin, options);
-  const path = resolve(from);
-  await lstat(path);
-  const DIRECTORY = 2 ** 31;
-  const target = await containers.statPath(container, to).catch((error: unknown) => {
-    if (isSlipwayError(error, 'NotFound')) return undefined;
+  const given = resolve(from);
+  const path = flags['follow-link'] ? await realpath(given) : given;
+  const isDirectory = (await lstat(path)).isDirectory();
+  const place = await placeThere(context, container, to, isDirectory, basename(given));
+  const name = isContents(from) && place.isThere ? '.' : place.name;
+  const owner = flags.archive ? [] : ['--owner=0', '--group=0'];
+  const rename = renameRule(basename(path), name);
+  const pack = spawn('tar', ['-c', '-C', dirname(path), ...rename, ...owner, '--', basename(path)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = exitCode(pack);
+  await containers.putArchive(container, place.directory, pack.stdout, options);
+  if ((await ended) !== 0) throw new ExitError(1, `tar could not read all of ${from}`);
+}
+
+/** As `placeHere`, in the container. */
+async function placeThere(
+  context: Context,
+  container: string,
+  to: string,
+  isDirectory: boolean,
+  name: string,
+) {
+  const find = (path: string) =>
+    context.client.containers.statPath(container, path).catch((error: unknown) => {
+      if (isSlipwayError(error, 'NotFound') && !/no such container/i.test(error.message)) return undefined;
+      throw error;
+    });
+  const found = await find(to);
+  const target = found?.linkTarget ? await find(found.linkTarget) : found;
+  if (target !== undefined && target.mode >= DIRECTORY) return { directory: to, name, isThere: true };
+  const place = `${container}:${to}`;
+  if (target !== undefined && isDirectory)
+    throw new ExitError(1, `cannot copy a directory onto the file ${place}`);
+  if (target === undefined && to.endsWith('/') && !isDirectory) {
+    throw new ExitError(1, `no such directory: ${place}`);
+  }
+  return { directory: dirname(to), name: basename(to), isThere: false };
+}
+
+/** Of the mode in a path's description, which has Go's bits. */
+const DIRECTORY = 2 ** 31;
+
+/** `dir/.` is what is in it, not the directory itself. */
+const isContents = (path: string): boolean => /(^|\/)\.$/.test(path);
+
+const statOrNone = (path: string): Promise<Stats | undefined> =>
+  stat(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   });
-  const inside = target !== undefined && target.mode >= DIRECTORY;
-  const contents = /(^|\/)\.$/.test(from);
-  const name = inside ? (contents ? '.' : basename(path)) : basename(to);
-  const directory = inside ? to : dirname(to);
-  const owner = flags.archive ? [] : ['--owner=0', '--group=0'];
-  const follow = flags['follow-link'] ? ['-h'] : [];
-  const tar = spawn(
-    'tar',
-    [
-      '-c',
-      '-C',
-      dirname(path),
-      '--transform',
-      renameRule(basename(path), name),
-      ...owner,
-      ...follow,
-      '--',
-      basename(path),
-    ],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  await containers.putArchive(container, directory, tar.stdout, options);
+
+/** tar's options that give the archive's first name another; links inside keep their targets. */
+function renameRule(from: string, to: string): string[] {
+  if (from === to) return [];
+  const end = '\u0001';
+  const escape = (text: string, special: RegExp) => text.replace(special, '\\$&').replaceAll(end, `\\${end}`);
+  const pattern = escape(from, /[.*[\]\\^$]/g);
+  return ['--transform', `s${end}^${pattern}\\(/\\|$\\)${end}${escape(to, /[\\&]/g)}\\1${end}rSH`];
 }
 
-/** tar's rule that gives the archive's first name another; links inside keep their targets. */
-function renameRule(from: string, to: string): string {
-  const literal = from.replace(/[.*[\]\\^$|]/g, '\\$&');
-  return `s|^${literal}\\(/\\|$\\)|${to.replace(/[\\&|]/g, '\\$&')}\\1|rSH`;
-}
-
-async function runTar(
-  args: readonly string[],
-  input: NodeJS.ReadableStream,
-  cwd: string | undefined,
-): Promise<void> {
-  const tar = spawn('tar', args, { stdio: ['pipe', 'inherit', 'inherit'], cwd });
-  const exited = new Promise<number | null>((done, fail) => tar.on('close', done).on('error', fail));
-  await pipeline(input, tar.stdin);
-  if ((await exited) !== 0) throw new ExitError(1, 'tar could not unpack what was copied');
-}
+const exitCode = (child: ChildProcess): Promise<number | null> =>
+  new Promise((done, fail) => child.on('close', done).on('error', fail));
