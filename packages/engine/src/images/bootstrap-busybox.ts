@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { promisify } from 'node:util';
 import { isErrno, SlipwayError } from '@slipway/base';
@@ -14,8 +14,6 @@ const run = promisify(execFile);
 
 /** Where Debian's busybox-static puts it. */
 const BUSYBOX_PATH = '/bin/busybox';
-/** The image says that it was made then, so that the same busybox makes the same image. */
-const MADE_AT = '1970-01-01T00:00:00Z';
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const FOLDERS: Readonly<Record<string, number>> = {
@@ -61,7 +59,8 @@ export async function busyboxImage(
   return await imageFromTar(context, writeTar(members(binary, applets)), {
     config: { Env: [PATH], Cmd: ['sh'], Labels: { 'io.slipway.bootstrap': 'busybox' } },
     platform: hostPlatform(),
-    createdAt: MADE_AT,
+    // The package's date, not today's, so that the same busybox makes the same image.
+    createdAt: (await stat(BUSYBOX_PATH)).mtime.toISOString(),
     history: { created_by: 'slipway image bootstrap busybox' },
     references,
     signal,

@@ -41,11 +41,12 @@ export interface ContentStore {
 
 /** A blob while it is written. Hashing goes with the writing. */
 export interface Ingest extends AsyncDisposable {
-  /** The file being written: an unpacker may read it as far as `writtenBytes`. */
   readonly path: HostPath;
+  /** Bytes taken so far. */
   readonly writtenBytes: number;
   /** The blob as what an unpacker reads while it is still being written. Dispose it when read. */
   source(): BlobSource;
+  /** Takes the chunk, which must not change afterwards: it is written in batches, and the disk's error may come later. */
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Verifies size and digest, fsyncs, renames into place, fsyncs the folder. Idempotent for content that is there.

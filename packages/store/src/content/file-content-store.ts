@@ -9,6 +9,7 @@ import { type BlobSource, openBlobSource, Watermark } from './blob-source.ts';
 import type { BlobInfo, ContentStore, Expected, Ingest } from './content.ts';
 
 const READ_CHUNK_BYTES = 256 << 10;
+const WRITE_BATCH_BYTES = 1 << 20;
 const DEFAULT_READ_MAX_BYTES = 16 << 20;
 
 /** What garbage collection needs of the store beyond its contract. */
@@ -194,6 +195,10 @@ class FileIngest implements Ingest {
   readonly #hash = createHash('sha256');
   #watermark: Watermark | undefined;
   #writtenBytes = 0;
+  #flushedBytes = 0;
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+  #flushing: Promise<void> = Promise.resolve();
   #state: 'open' | 'committed' | 'disposed' = 'open';
 
   constructor(
@@ -215,7 +220,7 @@ class FileIngest implements Ingest {
   source(): BlobSource {
     if (this.#watermark === undefined) {
       this.#watermark = new Watermark();
-      this.#watermark.advance(this.#writtenBytes);
+      this.#watermark.advance(this.#flushedBytes);
     }
     return openBlobSource(this.path, this.#watermark);
   }
@@ -230,22 +235,39 @@ class FileIngest implements Ingest {
       );
     }
     this.#hash.update(chunk);
+    this.#batch.push(chunk);
+    this.#batchBytes += chunk.byteLength;
+    this.#writtenBytes += chunk.byteLength;
+    if (this.#batchBytes >= WRITE_BATCH_BYTES) await this.#startFlush();
+  }
+
+  /** Hands the batch to the disk and returns while it is written, so that the next one is hashed meanwhile. */
+  async #startFlush(): Promise<void> {
+    await this.#flushing;
+    const batch = this.#batch;
+    const position = this.#writtenBytes - this.#batchBytes;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#flushing = this.#flush(batch, position);
+    this.#flushing.catch(() => {});
+  }
+
+  async #flush(batch: readonly Uint8Array[], position: number): Promise<void> {
+    const lengthBytes = batch.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    let rest = batch;
+    let at = position;
     try {
-      let written = 0;
-      while (written < chunk.byteLength) {
-        const { bytesWritten } = await this.#file.write(
-          chunk,
-          written,
-          chunk.byteLength - written,
-          this.#writtenBytes + written,
-        );
-        written += bytesWritten;
+      while (at < position + lengthBytes) {
+        const { bytesWritten } = await this.#file.writev(rest, at);
+        at += bytesWritten;
+        // Short only where the disk fills up: what is left goes again, for the error that tells.
+        if (at < position + lengthBytes) rest = [Buffer.concat(batch).subarray(at - position)];
       }
     } catch (error) {
       throw wrapErrno(error, `cannot write blob ${this.#expected.digest ?? this.path}`);
     }
-    this.#writtenBytes += chunk.byteLength;
-    this.#watermark?.advance(this.#writtenBytes);
+    this.#watermark?.advance(at);
+    this.#flushedBytes = at;
   }
 
   async commit(expected: Expected = {}): Promise<BlobInfo> {
@@ -263,6 +285,8 @@ class FileIngest implements Ingest {
       }
     }
     try {
+      await this.#startFlush();
+      await this.#flushing;
       await this.#file.sync();
       const info = await this.#finish(digest);
       this.#state = 'committed';
@@ -278,6 +302,7 @@ class FileIngest implements Ingest {
     if (this.#state !== 'open') return;
     this.#state = 'disposed';
     this.#watermark?.end('abandoned');
+    await this.#flushing.catch(() => {});
     await this.#file.close().catch(() => {});
     await unlink(this.path).catch(() => {});
   }
