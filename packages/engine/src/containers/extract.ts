@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { posix } from 'node:path';
 import { errorMessage, type HostPath, isErrno, SlipwayError } from '@slipway/base';
-import { decompress, openInRoot, syscalls, type TarEntry, TarParser, type TarSink } from '@slipway/store';
+import { openInRoot, syscalls, type TarEntry, TarParser, type TarSink } from '@slipway/store';
+import { decompressArchive } from '../images/index.ts';
 
 const {
   AT_REMOVEDIR,
@@ -48,7 +49,7 @@ export async function extractInto(
 ): Promise<void> {
   using extractor = new Extractor(root, folder, options);
   const parser = new TarParser(extractor);
-  for await (const chunk of decompress(archive)) parser.push(chunk);
+  for await (const chunk of decompressArchive(archive)) parser.push(chunk);
   parser.end();
   extractor.finish();
 }

@@ -38,6 +38,15 @@ test('a bind of --mount needs its source, and says so', () => {
   );
 });
 
+test('a subpath that leaves its volume is refused', () => {
+  const mount = (Subpath: string) =>
+    parseMount({ Type: 'volume', Source: 'v', Target: '/x', VolumeOptions: { Subpath } }).subpath;
+  assert.deepEqual(['a/b', 'a/../b', '..a'].map(mount), ['a/b', 'a/../b', '..a']);
+  for (const path of ['..', '../x', 'a/../../x', '/etc']) {
+    assert.throws(() => mount(path), /subpath must be a relative path within the volume/);
+  }
+});
+
 test('a tmpfs takes its size and mode', () => {
   const mount = parseMount({ Type: 'tmpfs', Target: '/t', TmpfsOptions: { SizeBytes: 1024, Mode: 0o1777 } });
   assert.deepEqual(mount.tmpfsOptions, ['size=1024', 'mode=1777']);

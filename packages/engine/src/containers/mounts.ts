@@ -160,6 +160,9 @@ export function parseMount(request: MountRequest): MountPoint {
           `invalid mount path: '${source}' mount path must not be absolute; use type=bind for a folder of the host`,
         );
       }
+      if (!isLocalPath(request.VolumeOptions?.Subpath ?? '')) {
+        return refuse('subpath must be a relative path within the volume');
+      }
       return {
         ...volume(source, destination, request.VolumeOptions?.DriverConfig?.Name),
         readWrite,
@@ -237,3 +240,8 @@ const tmpfs = (path: string, tmpfsOptions: readonly string[]): MountPoint => ({
   destination: absolute(path),
   tmpfsOptions,
 });
+
+/** Relative, and never above where it begins. */
+function isLocalPath(path: string): boolean {
+  return !path.startsWith('/') && !/^\.\.(\/|$)/.test(posix.normalize(path));
+}

@@ -1,8 +1,9 @@
-import { closeSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, readlinkSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import {
   type Clock,
   type HostPath,
+  hostPath,
   isErrno,
   KeyedLock,
   newId,
@@ -159,7 +160,7 @@ export class VolumeService {
     { subpath }: { readonly subpath?: string | undefined } = {},
   ): Promise<VolumeMount> {
     const own = ownMount(volume);
-    if (own !== undefined) return own;
+    if (own !== undefined) return subpath ? ownSubpath(own, subpath) : own;
     const data = this.#folders.data(volume.name);
     await mkdir(data, { recursive: true });
     const source = subpath ? resolveSubpath(data, subpath) : data;
@@ -168,10 +169,13 @@ export class VolumeService {
 
   /** Fills the volume at its first use with what the image has at `imagePath`. @throws Internal */
   async copyUp(volume: Volume, rootfs: HostPath, imagePath: string): Promise<void> {
-    if (ownMount(volume) !== undefined) return;
+    const own = ownMount(volume);
+    // A file system of the volume's own is not here yet.
+    if (own !== undefined && own.type !== 'bind') return;
     using _lock = await this.#locks.acquire(volume.name);
-    const data = this.#folders.data(volume.name);
-    await mkdir(data, { recursive: true });
+    const data = own === undefined ? this.#folders.data(volume.name) : hostPath(own.source);
+    if (own === undefined) await mkdir(data, { recursive: true });
+    else requireDevice(volume, data);
     await copyUp(rootfs, imagePath, { data, marker: this.#folders.copyMarker(volume.name) });
   }
 
@@ -269,6 +273,22 @@ export class VolumeService {
       attributes: { driver: volume.driver, ...attributes },
     });
   }
+}
+
+function requireDevice({ name }: Volume, device: HostPath): void {
+  if (existsSync(device)) return;
+  throw new SlipwayError(
+    'InvalidArgument',
+    `failed to mount local volume ${name}: ${device}: no such file or directory; make it first`,
+  );
+}
+
+function ownSubpath(own: VolumeMount, subpath: string): VolumeMount {
+  if (own.type === 'bind') return { ...own, source: resolveSubpath(hostPath(own.source), subpath) };
+  throw new SlipwayError(
+    'NotImplemented',
+    `a subpath of a volume of type ${own.type} cannot be mounted; mount the whole volume`,
+  );
 }
 
 /** The real path of a folder or file of the volume; its symlinks cannot lead out of it. */

@@ -114,6 +114,19 @@ describe('volumes', () => {
     });
   });
 
+  it('with a bind of their own are filled and have subfolders as others do; a device must be there', async () => {
+    const [device, image] = [join(root, 'device'), join(root, 'content')];
+    mkdirSync(join(image, 'app/sub'), { recursive: true });
+    mkdirSync(device);
+    const options = { type: 'none', o: 'bind', device };
+    const volume = await volumes.create({ name: 'bound', options });
+    await volumes.copyUp(volume, hostPath(image), '/app');
+    assert.deepEqual(readdirSync(device), ['sub']);
+    assert.equal((await volumes.specMount(volume, { subpath: 'sub' })).source, join(device, 'sub'));
+    const missing = await volumes.create({ name: 'missing', options: { ...options, device: '/no-such' } });
+    await assert.rejects(volumes.copyUp(missing, hostPath(image), '/app'), /no-such: no such file/);
+  });
+
   it('get what the image has at their place, with its owner and mode, only while they are empty', async () => {
     const image = join(root, 'image');
     mkdirSync(join(image, 'srv/www'), { recursive: true, mode: 0o750 });
