@@ -139,9 +139,10 @@ const GROUPS: CommandTree['groups'] = {
   },
 };
 
-/** Not listed in the help: what the completion scripts call. */
+/** Not listed in the help: what the completion scripts and script/reference call. */
 const HIDDEN: Readonly<Record<string, Node>> = {
   __complete: { load: () => import('./commands/complete.ts') },
+  __reference: { load: () => import('./commands/reference.ts') },
 };
 
 const GLOBAL_FLAGS = {

@@ -8,6 +8,10 @@ export default defineCommand({
   flags: {},
   examples: [],
   async run(context, { args }) {
-    for (const word of await complete(context, args)) context.stdout.write(`${word}\n`);
+    try {
+      for (const word of await complete(context, args)) context.stdout.write(`${word}\n`);
+    } catch {
+      // A line that is not understood has no completion; the shell must not show an error.
+    }
   },
 });

@@ -1,10 +1,17 @@
 import { defineCommand, ExitError } from '../command.ts';
 
 const SCRIPTS: Readonly<Record<string, string>> = {
+  // bash takes : and = as words of their own, and replaces only what follows them.
   bash: `_slipway() {
-  local IFS=$'\\n'
-  COMPREPLY=($(slipway __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-  __ltrim_colon_completions "\${COMP_WORDS[COMP_CWORD]}" 2>/dev/null || true
+  local IFS=$'\\n' words=() word glue= at
+  for ((at = 1; at <= COMP_CWORD; at++)); do
+    word=\${COMP_WORDS[at]}
+    if ((\${#words[@]})) && [[ $glue || $word == [:=]* ]]; then words[-1]+=$word; else words+=("$word"); fi
+    [[ $word == *[:=] ]] && glue=1 || glue=
+  done
+  COMPREPLY=($(slipway __complete -- "\${words[@]}" 2>/dev/null))
+  local current=\${words[-1]}
+  [[ $COMP_WORDBREAKS == *:* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${current%"\${current##*[:=]}"}"}")
 }
 complete -o default -F _slipway slipway
 `,

@@ -153,9 +153,9 @@ const statOrNone = (path: string): Promise<Stats | undefined> =>
 function renameRule(from: string, to: string): string[] {
   if (from === to) return [];
   const end = '\u0001';
-  const escape = (text: string, special: RegExp) => text.replace(special, '\\$&').replaceAll(end, `\\${end}`);
-  const pattern = escape(from, /[.*[\]\\^$]/g);
-  return ['--transform', `s${end}^${pattern}\\(/\\|$\\)${end}${escape(to, /[\\&]/g)}\\1${end}rSH`];
+  const quote = (text: string, special: RegExp) => text.replace(special, '\\$&').replaceAll(end, `\\${end}`);
+  const pattern = quote(from, /[.*[\]\\^$]/g);
+  return ['--transform', `s${end}^${pattern}\\(/\\|$\\)${end}${quote(to, /[\\&]/g)}\\1${end}rSH`];
 }
 
 const exitCode = (child: ChildProcess): Promise<number | null> =>

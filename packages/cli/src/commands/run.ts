@@ -1,5 +1,6 @@
+import { errorMessage } from '@slipway/base/errors';
 import { boolean, text } from '../args/flags.ts';
-import { defineCommand, ExitError } from '../command.ts';
+import { type Context, defineCommand, ExitError } from '../command.ts';
 import { attachedStreams } from '../run/config.ts';
 import { createContainer } from '../run/create-container.ts';
 import { CREATE_FLAGS } from '../run/flags.ts';
@@ -29,10 +30,7 @@ export default defineCommand({
     if (flags.rm && !['', 'no'].includes(flags.restart)) {
       throw new ExitError(125, 'conflicting options: cannot specify both --restart and --rm');
     }
-    const streams = attachedStreams(flags, flags.detach);
-    const id = await createContainer(context, input, streams).catch((cause: Error) => {
-      throw new ExitError(125, cause.message, { cause });
-    });
+    const { id, streams } = await create(context, input);
     if (!flags.detach && (streams.stdin || streams.stdout || streams.stderr)) {
       return startAttached(context, {
         id,
@@ -50,3 +48,17 @@ export default defineCommand({
     return 0;
   },
 });
+
+/** What fails before there is a container is told from the container's own exit codes by 125. */
+async function create(context: Context, input: Parameters<typeof createContainer>[1] & DetachInput) {
+  try {
+    const streams = attachedStreams(input.flags, input.flags.detach);
+    return { streams, id: await createContainer(context, input, streams) };
+  } catch (cause) {
+    throw new ExitError(125, errorMessage(cause), { cause });
+  }
+}
+
+interface DetachInput {
+  readonly flags: { readonly detach: boolean };
+}
