@@ -100,6 +100,31 @@ test('a layer unpacks while it is still being received', async () => {
   });
 });
 
+test('a layer begun before its image is known is taken by it, refused when it is another, and gone when nobody takes it', async () => {
+  await withStore(async (store, root) => {
+    const tar = layer('early', 'x'.repeat(100_000));
+    const { digest } = await store.content.write(tar);
+    const source = () => store.content.source(digest);
+    {
+      await using _unclaimed = store.unpackAhead(await source());
+    }
+    await assertNoSnapshots(store, root);
+    for (const diffId of [diffIdOf(layer('other')), diffIdOf(tar)]) {
+      await using early = store.unpackAhead(await source());
+      const unpacked = store.unpackImage({
+        diffIds: [diffId],
+        openLayer: source,
+        ahead: () => ({ layer: early, blob: digest }),
+      });
+      if (diffId === diffIdOf(tar)) assert.equal(await unpacked, diffId);
+      else {
+        await assert.rejects(unpacked, { code: 'DataLoss' });
+        await assertNoSnapshots(store, root);
+      }
+    }
+  });
+});
+
 test('a lying, truncated or damaged layer is DataLoss and leaves nothing', async () => {
   await withStore(async (store, root) => {
     const tar = layer('file', 'y'.repeat(5000));
