@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, type HostPath, isErrno, type Logger, SlipwayError } from '@slipway/base';
 import { detectCgroupHost } from './driver/cgroup-host.ts';
@@ -116,9 +116,12 @@ class ShimRuntime implements Runtime {
     const sandbox = new ShimSandbox(options, socketPath, connection, this.#host);
     if (connection.hello.state !== 'sandbox') {
       await connection.closed;
+      const missing = [rootfs.upper, rootfs.work, ...rootfs.lower].find(
+        (path) => path !== undefined && !existsSync(path),
+      );
       throw new SlipwayError(
-        'Internal',
-        `cannot open the root file system of ${options.id}: ${connection.hello.state}`,
+        missing === undefined ? 'Internal' : 'DataLoss',
+        `cannot open the root file system of ${options.id}: ${missing === undefined ? connection.hello.state : `its layer ${missing} is missing; remove the container, or load its image again`}`,
       );
     }
     if (signal?.aborted === true) {

@@ -11,11 +11,12 @@ export interface CgroupHost {
   readonly blockWeight: boolean;
 }
 
-const ROOT = '/sys/fs/cgroup';
+/** Where the host's cgroups are mounted. */
+export const CGROUP_ROOT = '/sys/fs/cgroup';
 
 export function detectCgroupHost(): CgroupHost {
-  if (existsSync(`${ROOT}/cgroup.controllers`)) {
-    const controllers = readFileSync(`${ROOT}/cgroup.controllers`, 'utf8').trim().split(' ');
+  if (existsSync(`${CGROUP_ROOT}/cgroup.controllers`)) {
+    const controllers = readFileSync(`${CGROUP_ROOT}/cgroup.controllers`, 'utf8').trim().split(' ');
     return {
       version: 2,
       controllers: new Set(controllers.filter((name) => name !== '')),
@@ -23,17 +24,17 @@ export function detectCgroupHost(): CgroupHost {
       blockWeight: true,
     };
   }
-  const names = existsSync(ROOT) ? readdirSync(ROOT).flatMap((name) => name.split(',')) : [];
+  const names = existsSync(CGROUP_ROOT) ? readdirSync(CGROUP_ROOT).flatMap((name) => name.split(',')) : [];
   const controllers = new Set(names.filter((name) => name !== 'systemd' && name !== 'unified'));
   return {
     version: 1,
     controllers,
-    swapLimit: existsSync(`${ROOT}/memory/memory.memsw.limit_in_bytes`),
-    blockWeight: existsSync(`${ROOT}/blkio/blkio.weight`),
+    swapLimit: existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`),
+    blockWeight: existsSync(`${CGROUP_ROOT}/blkio/blkio.weight`),
   };
 }
 
 /** The folder of a container's cgroup; on v2 the same one for every controller. */
 export function cgroupDir(host: CgroupHost, controller: string, cgroupsPath: string): string {
-  return host.version === 2 ? `${ROOT}${cgroupsPath}` : `${ROOT}/${controller}${cgroupsPath}`;
+  return host.version === 2 ? `${CGROUP_ROOT}${cgroupsPath}` : `${CGROUP_ROOT}/${controller}${cgroupsPath}`;
 }

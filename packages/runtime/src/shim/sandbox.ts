@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import { cgroupDir } from '../driver/cgroup-host.ts';
+import { removeCgroup } from '../driver/remove-cgroup.ts';
 import type { Sandbox, SandboxOptions, StartOptions, Task } from '../task.ts';
 import type { ShimConnection } from './connection.ts';
 import type { ShimHost } from './host.ts';
@@ -75,6 +76,7 @@ export class ShimSandbox implements Sandbox {
       return task;
     } catch (error) {
       await this.#connection.closed;
+      await removeCgroup(this.#host.cgroups, spec.linux.cgroupsPath, this.#host.clock);
       if (isSlipwayError(error)) throw error;
       if (error instanceof StartFailure) throw driver.startError(error, spec.process.args[0] ?? '');
       throw error;
