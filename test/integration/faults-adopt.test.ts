@@ -27,13 +27,12 @@ const freePort = 20_000 + (process.pid % 20_000);
 const fetchPage = (port: number): Promise<string> =>
   new Promise((resolve, reject) => {
     let text = '';
-    connect({ host: '127.0.0.1', port })
-      .on('connect', function () {
-        this.write('GET /page HTTP/1.0\r\n\r\n');
-      })
-      .on('data', (bytes) => (text += bytes))
-      .on('error', reject)
-      .on('close', () => resolve(text));
+    const socket = connect({ host: '127.0.0.1', port }, () => socket.write('GET /page HTTP/1.0\r\n\r\n'));
+    socket.on('data', (bytes) => {
+      text += bytes;
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text));
   });
 
 test('a running container outlives kill -9 of the daemon: its log is whole, and it obeys the next daemon', async () => {
@@ -132,10 +131,6 @@ test('published ports are reachable while no daemon is there, and after', async 
     (await fetchPage(port).catch((error) => String(error))).includes('served');
   await eventually('the page is served', () => isServed(freePort));
   await engine.kill();
-  const address = (/inet (\d+\.\d+\.\d+\.\d+)/.exec(
-    (await engine.run(['ip', '-4', 'addr', 'show', 'dev', engine.bridgeName])).stdout,
-  ) ?? [])[1];
-  assert.ok(address !== undefined);
   assert.equal(await isServed(freePort), true, 'not reachable on loopback while the daemon is away');
   await engine.start();
   assert.equal(await isServed(freePort), true);
