@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { SlipwayError } from '@slipway/base';
+import { errorMessage, SlipwayError } from '@slipway/base';
 
 /**
  * The one SQLite file of records, opened by the one process that writes it. All calls are synchronous: a statement
@@ -18,9 +18,21 @@ export interface Database extends Disposable {
   transaction<T>(work: () => T): T;
 }
 
-/** Opens the file, or makes it: WAL, every commit on disk (synchronous=FULL), foreign keys enforced. */
+/**
+ * Opens the file, or makes it: WAL, every commit on disk (synchronous=FULL), foreign keys enforced.
+ * @throws DataLoss naming the file when it is damaged
+ */
 export function openDatabase(path: string): Database {
-  return new SqliteDatabase(path);
+  try {
+    return new SqliteDatabase(path);
+  } catch (cause) {
+    if (!isDamage(cause)) throw cause;
+    throw new SlipwayError(
+      'DataLoss',
+      `${path} is damaged (${errorMessage(cause)}): put a copy of it back, or move it away to begin without records`,
+      { cause },
+    );
+  }
 }
 
 class SqliteDatabase implements Database {
@@ -31,6 +43,8 @@ class SqliteDatabase implements Database {
   constructor(path: string) {
     this.#connection = new DatabaseSync(path, { timeout: 5_000, enableForeignKeyConstraints: true });
     this.#connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY');
+    const check = this.#connection.prepare('PRAGMA quick_check(1)').get();
+    if (check?.quick_check !== 'ok') throw new DamagedDatabase(String(check?.quick_check));
     this.#connection.exec(
       'CREATE TABLE IF NOT EXISTS components (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID',
     );
@@ -89,6 +103,16 @@ class SqliteDatabase implements Database {
 }
 
 const SQLITE_FULL = 13;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+class DamagedDatabase extends Error {}
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof DamagedDatabase ||
+  (error instanceof Error &&
+    'errcode' in error &&
+    (error.errcode === SQLITE_CORRUPT || error.errcode === SQLITE_NOTADB));
 
 /** A full disk is told as what it is; other errors stay as they are. */
 function explain(error: unknown): unknown {
