@@ -58,7 +58,7 @@ function takesAnother(command: Command, words: readonly string[]): boolean {
 }
 
 const startingWith = (start: string, words: readonly string[]): string[] =>
-  words.filter((word) => word.startsWith(start));
+  words.filter((word) => word.startsWith(start)).sort();
 
 async function names(client: Client, kind: Completion | undefined): Promise<readonly string[]> {
   if (kind === undefined || kind === 'file') return [];
