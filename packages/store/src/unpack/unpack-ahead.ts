@@ -32,23 +32,27 @@ export function beginAhead(
   const result = unpack();
   result.catch(() => {});
 
-  async function unpack() {
+  async function apply() {
     using open = source;
     await snapshots.prepare(key, undefined);
+    return await pool.apply({
+      fd: open.fd,
+      watermark: open.watermark,
+      targetPath: await snapshots.upperPath(key),
+      diffId: undefined,
+      hashesPlain: false,
+      signal: stop.signal,
+      onStart: () => {
+        hasStarted = true;
+      },
+    });
+  }
+
+  async function unpack() {
     try {
-      const applied = await pool.apply({
-        fd: open.fd,
-        watermark: open.watermark,
-        targetPath: await snapshots.upperPath(key),
-        diffId: undefined,
-        hashesPlain: false,
-        signal: stop.signal,
-        onStart: () => {
-          hasStarted = true;
-        },
-      });
-      return { key, ...applied };
+      return { key, ...(await apply()) };
     } catch (error) {
+      // The source is closed by now: on a full disk the removal needs the room that its file took.
       await snapshots.remove(key);
       throw error;
     }
