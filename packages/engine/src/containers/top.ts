@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { isErrno, SlipwayError } from '@slipway/base';
 import type { Container } from './container.ts';
 import { isRunning } from './state.ts';
+import { hostUsers, processTable } from './top-proc.ts';
 
 const run = promisify(execFile);
 const DEFAULT_ARGS = '-ef';
@@ -15,24 +16,25 @@ export interface Processes {
 }
 
 /**
- * The processes of a container, by the host's `ps`.
+ * The processes of a container, by the host's `ps`; without one, what `ps -ef` would say.
  * @throws FailedPrecondition when it does not run; InvalidArgument for arguments that `ps` refuses or that hide the PID;
- * Unavailable when the host has no `ps`.
+ * Unavailable for arguments when the host has no `ps`.
  */
 export async function topContainer(container: Container, psArgs = ''): Promise<Processes> {
   if (!isRunning(container.state) || container.task === undefined) {
     throw new SlipwayError('FailedPrecondition', `container ${container.definition.id} is not running`);
   }
   const pids = new Set(await container.task.pids());
-  return parsePs(await ps(psArgs.trim() || DEFAULT_ARGS), pids);
+  return parsePs(await ps(psArgs.trim() || DEFAULT_ARGS, pids), pids);
 }
 
-async function ps(args: string): Promise<string> {
+async function ps(args: string, pids: ReadonlySet<number>): Promise<string> {
   try {
     const { stdout } = await run('ps', args.split(/\s+/), { maxBuffer: MAX_OUTPUT_BYTES });
     return stdout;
   } catch (cause) {
     if (isErrno(cause, 'ENOENT')) {
+      if (args === DEFAULT_ARGS) return await processTable(pids, await hostUsers());
       throw new SlipwayError('Unavailable', 'this host has no ps: install procps', { cause });
     }
     const words = (cause as { stderr?: string }).stderr?.trim() ?? '';
