@@ -49,7 +49,10 @@ async function runPart(part: Part): Promise<void> {
       return runTests('unit', 'packages/*/src/**/*.test.ts', { concurrency: 2 });
     case 'integration':
       await runTool('peers', ['script/peers']);
-      return runTests('integration', 'test/integration/**/*.test.ts', { concurrency: 2 });
+      // Two dockerds at once fight over the host's rules.
+      return runTests('integration', 'test/integration/**/*.test.ts', {
+        concurrency: process.env.SLIPWAY_TEST_ENGINE === 'dockerd' ? 1 : 2,
+      });
     case 'e2e':
       return runTests('e2e', 'test/e2e/**/*.test.ts', { concurrency: 1 });
   }
@@ -86,28 +89,28 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
     ...(namePattern === undefined ? {} : { testNamePatterns: [escapeRegExp(namePattern)] }),
   });
   for await (const { type, data } of events as AsyncIterable<{ type: string; data: TestEventData }>) {
-    const file = data.file ?? '';
+    const file = relative(root, data.file ?? '');
     if (type === 'test:stderr' || type === 'test:stdout') remember(problemsOf, file, data.message ?? '');
     if (type === 'test:pass' && isLeaf(data))
       record(data.skip === undefined ? 'passed' : 'skipped', data.name ?? '');
     if (type === 'test:fail' && isOwnFailure(data)) {
-      record('failed', `${relative(root, file)}: ${data.name}`);
+      record('failed', `${file}: ${data.name}`);
       const problem = `\n✖ ${data.name} (line ${data.line})\n${describeError(data.details?.error)}\n`;
       // A hook's failure is reported for the file that registered it, which may be a helper's.
-      if (files.includes(relative(root, file))) remember(problemsOf, file, problem);
+      if (files.includes(file)) remember(problemsOf, file, problem);
       else process.stdout.write(indent(problem));
     }
     if (type === 'test:summary' && data.file !== undefined) {
       const ok = data.success === true;
       const counts = `${data.counts?.passed ?? 0}/${data.counts?.tests ?? 0}`;
-      printLine(ok ? 'ok' : 'FAILED', `${relative(root, file)} ${counts}`, data.duration_ms ?? 0);
+      printLine(ok ? 'ok' : 'FAILED', `${file} ${counts}`, data.duration_ms ?? 0);
       if (!ok) process.stdout.write(indent((problemsOf.get(file) ?? []).join('')));
       problemsOf.delete(file);
     }
   }
   // A file that ended before its tests did has no summary.
   for (const [file, problems] of problemsOf) {
-    printLine('FAILED', relative(root, file), 0);
+    printLine('FAILED', file, 0);
     process.stdout.write(indent(problems.join('')));
   }
 }

@@ -109,7 +109,7 @@ test('a saved image is the same bytes each time', { skip: onDockerd }, async () 
 test('dockerd loads what Slipway saved, and Slipway what dockerd saved', {
   skip: onDockerd || without('dockerd'),
 }, async () => {
-  await using dockerd = await Engine.start({ kind: 'dockerd' });
+  await using dockerd = await Engine.start({ kind: 'dockerd', isolated: true });
   await mustDocker('tag', 'busybox', 'travels:1');
   await mustDocker('save', '-o', at('to-dockerd.tar'), 'travels:1');
   const id = (await engine.inspect('travels:1', 'image')).Id;

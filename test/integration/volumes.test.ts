@@ -91,7 +91,7 @@ test('bad names, unknown volumes and drivers are refused in dockers words', asyn
   );
   assert.match((await docker('volume', 'inspect', 'nosuch')).stderr, /no such volume|No such volume/);
   assert.match((await docker('volume', 'rm', 'nosuch')).stderr, /no such volume|No such volume/);
-  assert.match((await docker('volume', 'create', '-d', 'nosuchdriver', 'x')).stderr, /nosuchdriver/);
+  assert.match((await docker('volume', 'create', '-d', 'nosuchdriver', 'xx')).stderr, /nosuchdriver/);
 });
 
 test('--volumes-from, nested mounts and a file over a volume', async () => {

@@ -18,6 +18,8 @@ import { Terminal } from './terminal.ts';
 export interface EngineOptions {
   /** More of the daemon's own flags. */
   readonly flags?: readonly string[];
+  /** dockerd without a bridge and without rules, which several at once would fight over. */
+  readonly isolated?: boolean;
   /** Where images and containers are kept; a folder in the engine's own temporary one unless said otherwise. */
   readonly dataRoot?: string;
   /**
@@ -40,6 +42,7 @@ export class Engine implements AsyncDisposable {
   readonly bridgeName: string;
   readonly cgroupParent: string;
   readonly #flags: readonly string[];
+  readonly #isolated: boolean;
   #daemon: ChildProcess | undefined;
 
   private constructor(root: string, options: EngineOptions) {
@@ -52,13 +55,14 @@ export class Engine implements AsyncDisposable {
     this.bridgeName = `slt${tag}`;
     this.cgroupParent = `/slt-${tag}`;
     this.#flags = options.flags ?? [];
+    this.#isolated = options.isolated ?? false;
   }
 
   /** A new engine that answers. */
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const engine = new Engine(await mkdtemp(join(tmpdir(), 'slt-')), options);
     try {
-      if (engine.kind === 'dockerd') await engine.#makeBridge();
+      if (engine.kind === 'dockerd' && !engine.#isolated) await engine.#makeBridge();
       await engine.start();
       return engine;
     } catch (error) {
@@ -101,7 +105,8 @@ export class Engine implements AsyncDisposable {
     await eventually(
       'the daemon answers',
       async () => {
-        if (!this.isRunning) throw new Error(`the daemon ended with ${daemon.exitCode}:\n${this.log}`);
+        if (!this.isRunning)
+          throw new Error(`the daemon ended with ${daemon.exitCode}:\n${this.log.slice(-4_000)}`);
         return (await this.api({ path: '/_ping' }).catch(() => undefined))?.status === 200;
       },
       STARTUP_TIMEOUT_MS,
@@ -187,7 +192,7 @@ export class Engine implements AsyncDisposable {
     return [
       join(checkoutRoot, 'script/slipwayd'),
       ...['--data-root', this.dataRoot, '--run-root', this.runRoot, '--socket', this.socketPath],
-      ...['--bridge', this.bridgeName, '--cgroup-parent', this.cgroupParent, '--log-level', 'debug'],
+      ...['--bridge', this.bridgeName, '--cgroup-parent', this.cgroupParent, '--log-level', 'info'],
       ...this.#flags,
     ];
   }
@@ -196,14 +201,8 @@ export class Engine implements AsyncDisposable {
     return [
       peers.dockerd ?? 'dockerd',
       ...['--data-root', this.dataRoot, '--exec-root', this.runRoot, '--host', `unix://${this.socketPath}`],
-      ...[
-        '--pidfile',
-        join(this.root, 'pid'),
-        '--bridge',
-        this.bridgeName,
-        '--cgroup-parent',
-        this.cgroupParent,
-      ],
+      ...['--pidfile', join(this.root, 'pid'), '--cgroup-parent', this.cgroupParent, '--log-level', 'warn'],
+      ...(this.#isolated ? ['--bridge', 'none', '--iptables=false'] : ['--bridge', this.bridgeName]),
     ];
   }
 

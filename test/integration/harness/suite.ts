@@ -21,7 +21,7 @@ export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
     // What the first container opens for good is no leak.
     await engine.mustDocker('run', '--rm', 'busybox', 'true');
   } catch (error) {
-    process.stderr.write(`the daemon said:\n${engine.log.slice(-8_000)}\n`);
+    process.stderr.write(`the daemon said:\n${engine.log.slice(-4_000)}\n`);
     await engine[Symbol.asyncDispose]();
     throw error;
   }
@@ -33,7 +33,7 @@ export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
       failed = true;
       throw error;
     } finally {
-      if (failed) process.stderr.write(`the daemon said:\n${engine.log.slice(-8_000)}\n`);
+      if (failed) process.stderr.write(`the daemon said:\n${engine.log.slice(-4_000)}\n`);
       await engine[Symbol.asyncDispose]();
     }
   });
