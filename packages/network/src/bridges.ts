@@ -96,7 +96,7 @@ export class Bridges implements AsyncDisposable {
       await kernel.run('deleteLink', network.bridgeName);
       throw error;
     }
-    const names = new NameTable();
+    const names = new NameTable(network.name);
     const bridge = {
       network,
       addresses,

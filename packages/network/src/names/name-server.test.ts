@@ -10,7 +10,7 @@ import { FrameReader, frame } from './upstream.ts';
 
 const address = '127.0.53.7';
 const port = 20_053;
-const names = new NameTable();
+const names = new NameTable('own');
 let server: AsyncDisposable;
 
 before(async () => {

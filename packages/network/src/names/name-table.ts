@@ -8,9 +8,15 @@ export interface NameClient {
 
 /** The names of one network: which addresses each stands for. Names are compared without case. */
 export class NameTable {
+  readonly #suffix: string;
   readonly #clients = new Map<string, NameClient>();
   readonly #byName = new Map<string, string[]>();
   readonly #byAddress = new Map<string, readonly string[]>();
+
+  /** `NAME.NETWORK` is NAME too, as Docker has it. */
+  constructor(networkName: string) {
+    this.#suffix = `.${networkName.toLowerCase()}`;
+  }
 
   /** Replaces the names of an address; none takes it out. */
   set(address: string, names: readonly string[]): void {
@@ -39,7 +45,9 @@ export class NameTable {
 
   /** The addresses of a name, each time beginning with the next; undefined for an unknown name. */
   find(name: string): readonly string[] | undefined {
-    const addresses = this.#byName.get(name.toLowerCase().replace(/\.$/, ''));
+    const key = name.toLowerCase().replace(/\.$/, '');
+    const bare = key.endsWith(this.#suffix) ? key.slice(0, -this.#suffix.length) : key;
+    const addresses = this.#byName.get(key) ?? this.#byName.get(bare);
     if (addresses === undefined) return undefined;
     const answer = [...addresses];
     addresses.push(addresses.shift() as string);
