@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { ApiRequest } from './harness/api.ts';
-import { useEngine } from './harness/suite.ts';
+import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
 
@@ -103,10 +103,20 @@ const CASES: readonly (readonly [what: string, request: ApiRequest, status: numb
   ],
 ];
 
+/** Where docker 20.10 still answered 200, 500 or not at all. */
+const LATER_THAN_20_10 = new Set([
+  'an API version of old',
+  'JSON that is none',
+  'a body of the wrong kind',
+  'a bad reference',
+  'a filter that is no JSON',
+  'a wait for the impossible',
+]);
+
 test('every refusal has dockers status and words', async (context) => {
   await engine.mustDocker('run', '-d', '--name', 'box', 'busybox', 'sleep', '6000');
   for (const [what, request, status, message] of CASES) {
-    await context.test(what, async () => {
+    await context.test(what, { skip: onDockerd && LATER_THAN_20_10.has(what) }, async () => {
       const answer = await engine.api(request);
       assert.equal(answer.status, status, answer.text);
       assert.match(messageOf(answer.json), message);

@@ -30,6 +30,7 @@ export function callApi(
         method,
         path,
         agent: false,
+        timeout: 30_000,
         headers: {
           ...(payload === undefined
             ? {}
@@ -55,6 +56,7 @@ export function callApi(
       },
     );
     outgoing.on('error', reject);
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer to ${method} ${path} within 30 s`)));
     outgoing.end(payload);
   });
 }
