@@ -1,4 +1,4 @@
-import { errorMessage } from '@slipway/base';
+import { errorMessage, isSlipwayError } from '@slipway/base';
 import type { ExitStatus, Task } from '@slipway/runtime';
 import type { Container } from './container.ts';
 import { type ContainerContext, publish } from './context.ts';
@@ -63,7 +63,7 @@ export function recordExit(context: ContainerContext, container: Container, exit
   unmountSharedMemory(container);
   container.task = undefined;
   container.sandbox = undefined;
-  context.records.saveState(container);
+  saveEnd(context, container);
   container.output.end();
   container.output = new OutputHub();
   const end = ended(container.state);
@@ -76,6 +76,19 @@ export function recordExit(context: ContainerContext, container: Container, exit
   container.nextExit = Promise.withResolvers();
   finished.resolve(end);
   return end;
+}
+
+/** Who waits must hear of the end also on a full disk; the next daemon learns it from the shim's own record. */
+function saveEnd(context: ContainerContext, container: Container): void {
+  try {
+    context.records.saveState(container);
+  } catch (error) {
+    if (!isSlipwayError(error, 'ResourceExhausted')) throw error;
+    context.logger.warn(
+      { container: container.definition.id, error: errorMessage(error) },
+      'the end of a container could not be recorded',
+    );
+  }
 }
 
 /** Starts it again after its policy's delay, unless someone starts, stops or removes it before. */

@@ -73,7 +73,7 @@ class SqliteDatabase implements Database {
   prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
-      statement = this.#connection.prepare(sql);
+      statement = explained(this.#connection.prepare(sql));
       this.#statements.set(sql, statement);
     }
     return statement;
@@ -113,6 +113,19 @@ const isDamage = (error: unknown): boolean =>
   (error instanceof Error &&
     'errcode' in error &&
     (error.errcode === SQLITE_CORRUPT || error.errcode === SQLITE_NOTADB));
+
+/** The statement, whose `run` tells a full disk as what it is. */
+function explained(statement: StatementSync): StatementSync {
+  const run = statement.run.bind(statement);
+  const explaining = (...values: Parameters<StatementSync['run']>) => {
+    try {
+      return run(...values);
+    } catch (error) {
+      throw explain(error);
+    }
+  };
+  return Object.assign(statement, { run: explaining });
+}
 
 /** A full disk is told as what it is; other errors stay as they are. */
 function explain(error: unknown): unknown {
