@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SlipwayError } from '@slipway/base';
 import {
   type Descriptor,
@@ -91,13 +92,34 @@ async function* members(
   yield { entry: { name: 'blobs/sha256/', type: 'directory' } };
   for (const digest of digests) {
     const { sizeBytes } = await store.content.info(digest);
-    yield { entry: { name: blobPath({ digest }), sizeBytes }, body: store.content.open(digest) };
+    yield {
+      entry: { name: blobPath({ digest }), sizeBytes },
+      body: verified(store.content.open(digest), digest),
+    };
   }
   yield document('index.json', ociIndex(images));
   yield document('manifest.json', dockerManifest(images));
   yield document('oci-layout', { imageLayoutVersion: '1.0.0' });
   const repositories = legacyRepositories(images);
   if (Object.keys(repositories).length > 0) yield document('repositories', repositories);
+}
+
+/** The bytes, and an error instead of their end when they are not what the digest says: a damaged blob leaves no one whole. */
+async function* verified(bytes: AsyncIterable<Uint8Array>, digest: Digest): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let held: Uint8Array | undefined;
+  for await (const chunk of bytes) {
+    if (held !== undefined) yield held;
+    hash.update(chunk);
+    held = chunk;
+  }
+  if (hash.digest('hex') !== digestHex(digest)) {
+    throw new SlipwayError(
+      'DataLoss',
+      `blob ${digest} is damaged on disk: remove its images and load them again`,
+    );
+  }
+  if (held !== undefined) yield held;
 }
 
 function document(name: string, value: unknown): WritableItem {
