@@ -38,11 +38,12 @@ export class ImageCatalog {
     return this.#findByName(text) ?? (digits === undefined ? undefined : this.#findByPrefix(digits));
   }
 
-  /** @throws NotFound in docker's words */
+  /** @throws NotFound in docker's words; InvalidArgument for what can be no name */
   get(text: string): Image {
     const image = this.find(text);
-    if (image === undefined) throw new SlipwayError('NotFound', `No such image: ${nameForError(text)}`);
-    return image;
+    if (image !== undefined) return image;
+    if (!ID_PREFIX.test(text)) parseReference(text);
+    throw new SlipwayError('NotFound', `No such image: ${nameForError(text)}`);
   }
 
   findById(id: ImageId): Image | undefined {
