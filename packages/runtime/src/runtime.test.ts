@@ -241,13 +241,13 @@ describe('the shim', () => {
     assert.ok(!existsSync('/tmp/inside'));
   });
 
-  test('says why a root file system cannot be mounted', async () => {
+  test('names the layer that is missing', async () => {
     const bundle = bench.bundle('broken');
     await bench.open('broken').then((sandbox) => sandbox[Symbol.asyncDispose]());
     const rootfs = { lower: ['/nowhere/at/all'], upper: join(bundle, 'upper'), work: join(bundle, 'work') };
     await assert.rejects(
       bench.runtime.open({ id: 'broken', bundle, rootfs }, {}),
-      /No such file or directory/,
+      /its layer \/nowhere\/at\/all is missing/,
     );
   });
 
