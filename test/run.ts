@@ -24,10 +24,13 @@ const tally: Tally = { passed: 0, failed: 0, skipped: 0, failures: [] };
 const startedAtMs = performance.now();
 const { parts, pattern } = parseArguments(process.argv.slice(2));
 
+const stopped = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.abort());
+
 process.chdir(root);
-for (const part of parts) await runPart(part);
+for (const part of parts) if (!stopped.signal.aborted) await runPart(part);
 printSummary();
-process.exit(tally.failed === 0 ? 0 : 1);
+process.exit(tally.failed === 0 && !stopped.signal.aborted ? 0 : 1);
 
 function parseArguments(words: readonly string[]): { parts: readonly Part[]; pattern: string | undefined } {
   const named = words.filter((word): word is Part => (PARTS as readonly string[]).includes(word));
@@ -85,7 +88,8 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
     files,
     concurrency,
     execArgv: ['--disable-warning=ExperimentalWarning'],
-    timeout: 300_000,
+    timeout: 240_000,
+    signal: stopped.signal,
     ...(namePattern === undefined ? {} : { testNamePatterns: [escapeRegExp(namePattern)] }),
   });
   for await (const { type, data } of events as AsyncIterable<{ type: string; data: TestEventData }>) {

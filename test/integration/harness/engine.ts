@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { checkoutRoot } from '../../architecture/source-files.ts';
@@ -30,6 +31,26 @@ export interface EngineOptions {
 }
 
 const STARTUP_TIMEOUT_MS = 20_000;
+
+/** Ends all that names the folder `$1`, and removes the bridge and table of `$2` and the cgroups below `$3`. */
+const REMOVE_REMAINS = `
+for file in /proc/[0-9]*/cmdline; do
+  pid=\${file#/proc/}; pid=\${pid%/cmdline}
+  if [ "$pid" != $$ ] && tr '\\0' ' ' < $file | grep -qF "$1/"; then kill -9 $pid; fi
+done 2>/dev/null
+for dir in $(find /sys/fs/cgroup -type d -path "*$3/*" -o -type d -path "*$3" | sort -r); do
+  for pid in $(cat $dir/cgroup.procs 2>/dev/null); do kill -9 $pid; done
+  rmdir $dir || { sleep 0.1; rmdir $dir; }
+done 2>/dev/null
+grep -F "$1/" /proc/self/mountinfo | cut -d' ' -f5 | sort -r | while read -r path; do umount -l "$path"; done
+owner=$(cat "/sys/class/net/$2/ifalias" 2>/dev/null)
+for link in /sys/class/net/*; do
+  [ -n "$owner" ] && [ "$(cat "$link/ifalias" 2>/dev/null)" = "$owner" ] && ip link del "\${link##*/}"
+done 2>/dev/null
+ip link del "$2" 2>/dev/null
+nft delete table ip "slipway_$2" 2>/dev/null
+rm -rf "$1"
+true`;
 
 /** A daemon of a test's own: own roots, own bridge, own nftables table, own cgroups. */
 export class Engine implements AsyncDisposable {
@@ -61,6 +82,7 @@ export class Engine implements AsyncDisposable {
   /** A new engine that answers. */
   static async start(options: EngineOptions = {}): Promise<Engine> {
     const engine = new Engine(await mkdtemp(join(tmpdir(), 'slt-')), options);
+    engine.#watchOver();
     try {
       if (engine.kind === 'dockerd' && !engine.#isolated) await engine.#makeBridge();
       await engine.start();
@@ -222,22 +244,20 @@ export class Engine implements AsyncDisposable {
     await runCommand(['ip', 'link', 'set', this.bridgeName, 'up']);
   }
 
+  /** Ends the engine also when this process is killed before it could: at the end of the pipe to it. */
+  #watchOver(): void {
+    const script = `cat; [ ! -e "$1" ] || { ${REMOVE_REMAINS}\n}`;
+    const watcher = spawn('sh', ['-c', script, 'sh', this.root, this.bridgeName, this.cgroupParent], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    watcher.unref();
+    (watcher.stdin as Socket).unref();
+  }
+
   /** What outlives a daemon, and, after a failed test, its containers. */
   async #removeRemains(): Promise<void> {
-    const script = `
-      for file in /proc/[0-9]*/cmdline; do
-        pid=\${file#/proc/}; pid=\${pid%/cmdline}
-        if [ "$pid" != $$ ] && tr '\\0' ' ' < $file | grep -qF "$1/"; then kill -9 $pid; fi
-      done 2>/dev/null
-      for dir in $(find /sys/fs/cgroup -type d -path "*$3/*" -o -type d -path "*$3" | sort -r); do
-        for pid in $(cat $dir/cgroup.procs 2>/dev/null); do kill -9 $pid; done
-        rmdir $dir || { sleep 0.1; rmdir $dir; }
-      done 2>/dev/null
-      grep -F "$1/" /proc/self/mountinfo | cut -d' ' -f5 | sort -r | while read -r path; do umount -l "$path"; done
-      ip link del "$2" 2>/dev/null
-      nft delete table ip "slipway_$2" 2>/dev/null
-      true`;
-    await runCommand(['sh', '-c', script, 'sh', this.root, this.bridgeName, this.cgroupParent]);
+    await runCommand(['sh', '-c', REMOVE_REMAINS, 'sh', this.root, this.bridgeName, this.cgroupParent]);
   }
 }
 
