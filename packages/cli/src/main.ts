@@ -1,8 +1,9 @@
 import { systemClock } from '@slipway/base/clock';
 import { main } from './cli.ts';
+import { exitNow } from './stdio/exit.ts';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
+  if (error.code === 'EPIPE') exitNow(0);
   throw error;
 });
 
@@ -19,4 +20,4 @@ process.stdin.unref?.();
 for (const stream of [process.stdout, process.stderr]) {
   if (stream.writableLength > 0) await new Promise((drained) => stream.write('', drained));
 }
-process.exit(exitCode);
+exitNow(exitCode);

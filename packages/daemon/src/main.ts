@@ -3,6 +3,7 @@ import { parseFlags } from './arguments.ts';
 import { type Config, loadConfig } from './config.ts';
 import { openDaemon } from './daemon.ts';
 import { startLean } from './lean-start.ts';
+import { exitNow } from './libc.ts';
 import { openLogger } from './logger.ts';
 import { releaseMemoryWhenIdle } from './memory.ts';
 import { helpText, type RawSettings } from './options.ts';
@@ -34,7 +35,7 @@ function readSettings(): { flags: RawSettings; config: Config } {
     return { flags, config: loadConfig(flags, process.env) };
   } catch (error) {
     process.stderr.write(`slipwayd: ${errorMessage(error)}\n`);
-    process.exit(EXIT_USAGE);
+    exitNow(EXIT_USAGE);
   }
 }
 
@@ -47,7 +48,7 @@ async function run(config: Config, logger: Logger): Promise<void> {
   } catch (error) {
     if (!isSlipwayError(error)) logger.error({ err: error }, 'cannot start');
     process.stderr.write(`slipwayd: cannot start: ${withCauses(error)}\n`);
-    process.exit(1);
+    exitNow(1);
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => stop.resolve(signal));
@@ -64,14 +65,14 @@ async function run(config: Config, logger: Logger): Promise<void> {
   logger.info({ signal }, 'stopping');
   await daemon[Symbol.asyncDispose]();
   logger.info({}, 'stopped');
-  process.exit(0);
+  exitNow(0);
 }
 
 /** After an error that nobody caught the state is unknown: end; the next start recovers. */
 function crash(logger: Logger, error: unknown): void {
   logger.error({ err: error }, 'crashed');
   process.stderr.write(`slipwayd: crashed: ${withCauses(error)}\n`);
-  process.exit(1);
+  exitNow(1);
 }
 
 /** One line: the message, and those of its causes that say something new. */

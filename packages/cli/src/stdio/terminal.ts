@@ -1,4 +1,5 @@
 import type { Context } from '../command.ts';
+import { exitNow } from './exit.ts';
 
 /** Height and width in character cells, as the API takes them. */
 export type ConsoleSize = readonly [rows: number, columns: number];
@@ -14,7 +15,7 @@ export function rawMode(stdin: NodeJS.ReadStream): Disposable {
   if (!stdin.isTTY) return { [Symbol.dispose]: () => {} };
   const restore = () => stdin.setRawMode(false);
   // A death by signal would skip what is done at exit.
-  const die = (_name: string, number: number) => process.exit(128 + number);
+  const die = (_name: string, number: number) => exitNow(128 + number);
   stdin.setRawMode(true);
   process.once('exit', restore);
   for (const name of DEADLY) process.once(name, die);
