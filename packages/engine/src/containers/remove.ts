@@ -22,6 +22,9 @@ export async function removeContainer(
   { removeVolumes, force }: RemoveOptions,
 ): Promise<void> {
   const { name, id } = container.definition;
+  if (container.state.status === 'removing') {
+    throw new SlipwayError('Conflict', `removal of container ${name} is already in progress`);
+  }
   if (force) {
     await killForRemoval(context, container);
   } else if (container.state.status === 'paused') {
@@ -35,11 +38,8 @@ export async function removeContainer(
       `cannot remove container "${name}": container is ${container.state.status}: stop the container before removing or force remove`,
     );
   }
-  if (container.state.status === 'removing') {
-    throw new SlipwayError('Conflict', `removal of container ${name} is already in progress`);
-  }
   using _lock = await context.locks.acquire(id);
-  // `--rm` may have been quicker.
+  // `--rm` was quicker, or somebody else.
   if (context.registry.findById(id) !== container) return;
   if (isRunning(container.state)) {
     throw new SlipwayError('Conflict', `cannot remove container "${name}": it was started again meanwhile`);
