@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runCommand, sleep } from './command.ts';
+import { eventually, runCommand, sleep } from './command.ts';
 import type { Engine } from './engine.ts';
 
 /** Namespaces that an engine may keep ready for containers to come. */
@@ -18,8 +18,11 @@ export const readHoldings = (engine: Engine): Holdings => ({ descriptors: countD
 
 /** Removes every container, volume and network, and fails when something of them is left anywhere on the host. */
 export async function assertNoLeaks(engine: Engine, before: Holdings): Promise<void> {
-  const ids = (await engine.mustDocker('ps', '-aq', '--no-trunc')).split('\n').filter(Boolean);
-  if (ids.length > 0) await engine.mustDocker('rm', '-f', '-v', ...ids);
+  // One with --rm may be going by itself.
+  await eventually('every container is removed', async () => {
+    const ids = (await engine.mustDocker('ps', '-aq', '--no-trunc')).split('\n').filter(Boolean);
+    return ids.length === 0 || (await engine.docker('rm', '-f', '-v', ...ids)).code === 0;
+  });
   await engine.mustDocker('volume', 'prune', '-af');
   await engine.mustDocker('network', 'prune', '-f');
   let leaks: readonly string[] = [];

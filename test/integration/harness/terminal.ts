@@ -10,9 +10,11 @@ export class Terminal implements AsyncDisposable {
   #output = '';
 
   constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    // A person's terminal is not in continuous integration, where programs leave their colours out.
+    const { CI: _, ...own } = process.env;
     this.#child = spawn('/usr/bin/python3', [new URL('on_terminal.py', import.meta.url).pathname, ...argv], {
       stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
-      env: { ...process.env, TERM: 'xterm', ...env },
+      env: { ...own, TERM: 'xterm', ...env },
     });
     this.#stream(1).setEncoding('utf8');
     this.#stream(1).on('data', (text: string) => {
