@@ -15,7 +15,10 @@ export function rawMode(stdin: NodeJS.ReadStream): Disposable {
   if (!stdin.isTTY) return { [Symbol.dispose]: () => {} };
   const restore = () => stdin.setRawMode(false);
   // A death by signal would skip what is done at exit.
-  const die = (_name: string, number: number) => exitNow(128 + number);
+  const die = (_name: string, number: number) => {
+    restore();
+    exitNow(128 + number);
+  };
   stdin.setRawMode(true);
   process.once('exit', restore);
   for (const name of DEADLY) process.once(name, die);
