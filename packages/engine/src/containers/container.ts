@@ -3,7 +3,7 @@ import type { ContainerId, HostPath } from '@slipway/base';
 import type { NetworkSandbox } from '@slipway/network';
 import type { ChainId, ImageId } from '@slipway/oci';
 import type { Process, Task } from '@slipway/runtime';
-import type { OutputHub } from './output-hub.ts';
+import type { OutputHub } from './run/output-hub.ts';
 import type { ContainerState, Ended } from './state.ts';
 
 /** A mount as resolved at create: the same at each start, and what inspect shows under `Mounts`. */

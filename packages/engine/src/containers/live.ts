@@ -1,6 +1,6 @@
 import type { HostPath } from '@slipway/base';
 import type { Container, ContainerDefinition } from './container.ts';
-import { OutputHub } from './output-hub.ts';
+import { OutputHub } from './run/output-hub.ts';
 
 /** A container that has never run, as it lives in memory. */
 export function newContainer(folder: HostPath, definition: ContainerDefinition): Container {

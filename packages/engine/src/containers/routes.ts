@@ -14,18 +14,18 @@ import {
 } from '@slipway/http';
 import type { Container } from './container.ts';
 import type { ContainerContext } from './context.ts';
-import { createContainer } from './create.ts';
-import { inspectContainer } from './inspect.ts';
-import { listContainers } from './list.ts';
-import { pauseContainer, unpauseContainer } from './pause.ts';
-import { pruneContainers } from './prune.ts';
-import { removeContainer } from './remove.ts';
-import { renameContainer } from './rename.ts';
+import { createContainer } from './create/create.ts';
+import { inspectContainer } from './observe/inspect.ts';
+import { listContainers } from './observe/list.ts';
+import { startContainer } from './run/start.ts';
 import { sideRoutes } from './side-routes.ts';
-import { startContainer } from './start.ts';
-import { killContainer, restartContainer, stopContainer } from './stop.ts';
-import { updateContainer } from './update.ts';
-import { type WaitCondition, waitFor } from './wait.ts';
+import { pauseContainer, unpauseContainer } from './verbs/pause.ts';
+import { pruneContainers } from './verbs/prune.ts';
+import { removeContainer } from './verbs/remove.ts';
+import { renameContainer } from './verbs/rename.ts';
+import { killContainer, restartContainer, stopContainer } from './verbs/stop.ts';
+import { updateContainer } from './verbs/update.ts';
+import { type WaitCondition, waitFor } from './verbs/wait.ts';
 
 const WAIT_CONDITIONS: readonly string[] = ['not-running', 'next-exit', 'removed'] satisfies WaitCondition[];
 

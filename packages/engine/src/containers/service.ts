@@ -2,18 +2,18 @@ import { mkdir } from 'node:fs/promises';
 import { errorMessage, KeyedLock } from '@slipway/base';
 import type { Route } from '@slipway/http';
 import type { Database } from '@slipway/store';
-import { adoptContainers } from './adopt.ts';
-import { connectContainer, disconnectContainer } from './connect.ts';
 import type { Container } from './container.ts';
 import type { ContainerContext } from './context.ts';
-import { listContainers } from './list.ts';
+import { listContainers } from './observe/list.ts';
 import { ContainerRecords } from './records.ts';
 import { ContainerRegistry } from './registry.ts';
-import { forgetRestart } from './restarts.ts';
 import { containerRoutes } from './routes.ts';
+import { adoptContainers } from './run/adopt.ts';
+import { forgetRestart } from './run/restarts.ts';
+import { supervise } from './run/supervise.ts';
 import { isRunning } from './state.ts';
-import { stopForShutdown } from './stop.ts';
-import { supervise } from './supervise.ts';
+import { connectContainer, disconnectContainer } from './verbs/connect.ts';
+import { stopForShutdown } from './verbs/stop.ts';
 
 /** What the composition root gives; the rest of a `ContainerContext` is this slice's own. */
 export type ContainerDependencies = Omit<

@@ -12,11 +12,14 @@ import {
   readJson,
   stream,
 } from '@slipway/http';
-import { type PathStat, readArchive, statPath, writeArchive } from './archive.ts';
-import { attachContainer, resizeContainer } from './attach.ts';
-import { changesOf } from './changes.ts';
 import type { Container } from './container.ts';
 import type { ContainerContext } from './context.ts';
+import { type PathStat, readArchive, statPath, writeArchive } from './files/archive.ts';
+import { changesOf } from './files/changes.ts';
+import { exportContainer } from './files/export.ts';
+import { containerStats } from './observe/stats.ts';
+import { topContainer } from './observe/top.ts';
+import { attachContainer, resizeContainer } from './streams/attach.ts';
 import {
   createExec,
   getExec,
@@ -24,11 +27,8 @@ import {
   resizeExec,
   startExecAttached,
   startExecDetached,
-} from './exec.ts';
-import { exportContainer } from './export.ts';
-import { formatLogs, parseLogTime, parseTail, readLogs } from './logs.ts';
-import { containerStats } from './stats.ts';
-import { topContainer } from './top.ts';
+} from './streams/exec.ts';
+import { formatLogs, parseLogTime, parseTail, readLogs } from './streams/logs.ts';
 
 const TAR = 'application/x-tar';
 

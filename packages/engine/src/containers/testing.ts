@@ -35,9 +35,9 @@ import type { ContainerContext } from './context.ts';
 import { newContainer } from './live.ts';
 import { ContainerRecords } from './records.ts';
 import { ContainerRegistry } from './registry.ts';
-import { removeContainer } from './remove.ts';
-import { startContainer } from './start.ts';
-import { supervise } from './supervise.ts';
+import { startContainer } from './run/start.ts';
+import { supervise } from './run/supervise.ts';
+import { removeContainer } from './verbs/remove.ts';
 
 const SHIM = join(import.meta.dirname, '../../../../native/shim');
 
