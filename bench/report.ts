@@ -16,7 +16,7 @@ export function formatTable(rows: readonly Row[], engines: readonly Engine[]): s
   const header = [
     'figure',
     ...engines.map(({ name }) => name),
-    ...others.map(({ name }) => `${name} / slipway`),
+    ...others.map(({ name }) => `times ${name}`),
     'must',
     '',
     'peak MB',
@@ -28,7 +28,7 @@ export function formatTable(rows: readonly Row[], engines: readonly Engine[]): s
     return [
       figure.title,
       ...engines.map(({ name }) => formatValue(medians.get(name), figure.unit)),
-      ...others.map(({ name }) => formatRatio(medians.get(name), ours)),
+      ...others.map(({ name }) => formatRatio(medians.get(name), ours, figure.unit)),
       formatGoal(figure.goal, figure.unit),
       reached === undefined ? '' : reached ? 'reached' : 'NOT REACHED',
       engines.map(({ name }) => Math.round((peaks.get(name) ?? 0) / 1e6)).join(' / '),
@@ -72,8 +72,10 @@ function formatValue(value: number | undefined, unit: Figure['unit']): string {
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
 }
 
-function formatRatio(theirs: number | undefined, ours: number | undefined): string {
-  return theirs === undefined || ours === undefined ? '' : (theirs / ours).toFixed(2);
+/** How many times better Slipway is: of times and memory less is better, of a rate more. */
+function formatRatio(theirs: number | undefined, ours: number | undefined, unit: Figure['unit']): string {
+  if (theirs === undefined || ours === undefined) return '';
+  return (unit === '/s' ? ours / theirs : theirs / ours).toFixed(2);
 }
 
 function formatGoal(goal: Goal | undefined, unit: Figure['unit']): string {

@@ -1,24 +1,9 @@
 import type { ContainerConfig, HostConfig, Resources } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
+import type { ImageDefaults } from '../../images/index.ts';
 import { parseSignal } from '../signals.ts';
 
 const MEBIBYTE = 1024 * 1024;
-
-/** What an image's configuration brings to its containers. */
-export type ImageDefaults = Pick<
-  ContainerConfig,
-  | 'User'
-  | 'ExposedPorts'
-  | 'Env'
-  | 'Entrypoint'
-  | 'Cmd'
-  | 'Volumes'
-  | 'WorkingDir'
-  | 'Labels'
-  | 'StopSignal'
-  | 'Healthcheck'
-  | 'Shell'
->;
 
 /** The request laid over the image, as docker merges them: a command of one's own drops the image's, and so on. */
 export function mergeConfig(request: ContainerConfig, image: ImageDefaults): ContainerConfig {
