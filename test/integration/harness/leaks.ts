@@ -42,6 +42,7 @@ async function findLeaks(engine: Engine, before: Holdings): Promise<string[]> {
     ...leakedCgroups(engine),
     ...leakedProcesses(engine),
     ...leakedFiles(engine),
+    ...(await leakedSnapshots(engine)),
     ...leakedDescriptors(engine, before),
   ];
 }
@@ -123,6 +124,29 @@ function leakedFiles(engine: Engine): string[] {
     ...listDirectories(join(engine.runRoot, 'r')).map((name) => join(engine.runRoot, 'r', name)),
   ];
   return folders.flatMap((folder) => list(folder).map((name) => `file ${join(folder, name)}`));
+}
+
+/** Without containers, there is one snapshot for each layer of an image, shared by those that begin alike. */
+async function leakedSnapshots(engine: Engine): Promise<string[]> {
+  if (engine.kind === 'dockerd') return [];
+  const ids = [
+    ...new Set((await engine.mustDocker('images', '-aq', '--no-trunc')).split('\n').filter(Boolean)),
+  ];
+  const images =
+    ids.length === 0
+      ? []
+      : (JSON.parse(await engine.mustDocker('image', 'inspect', ...ids)) as {
+          RootFS: { Layers?: string[] };
+        }[]);
+  const chains = new Set(
+    images.flatMap(({ RootFS: { Layers = [] } }) =>
+      Layers.map((_, index) => Layers.slice(0, index + 1).join()),
+    ),
+  );
+  const folders = list(join(engine.dataRoot, 'snapshots'));
+  return folders.length > chains.size
+    ? [`${folders.length} snapshots for ${chains.size} layers: ${folders.join(' ')}`]
+    : [];
 }
 
 function leakedDescriptors(engine: Engine, before: Holdings): string[] {
