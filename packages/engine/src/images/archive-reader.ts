@@ -49,15 +49,21 @@ export class ArchiveContents implements ArchiveFiles, AsyncDisposable {
 
   /** A later file of the same name takes the earlier one's place. */
   async put(name: string, file: StoredFile): Promise<void> {
-    const earlier = this.#files.get(name);
-    if (earlier !== undefined && 'ahead' in earlier) await earlier.ahead[Symbol.asyncDispose]();
-    this.#links.delete(name);
+    await this.#drop(name);
     this.#files.set(name, file);
   }
 
-  link(name: string, target: string): void {
-    this.#files.delete(name);
+  /** As `put`, for a link. */
+  async link(name: string, target: string): Promise<void> {
+    await this.#drop(name);
     this.#links.set(name, target);
+  }
+
+  async #drop(name: string): Promise<void> {
+    const earlier = this.#files.get(name);
+    this.#files.delete(name);
+    this.#links.delete(name);
+    if (earlier !== undefined && 'ahead' in earlier) await earlier.ahead[Symbol.asyncDispose]();
   }
 
   /** The layer that was begun to unpack while the file arrived, if it was. */
@@ -165,9 +171,12 @@ async function readInto(
         const { entry } = step;
         const name = normalizeEntryName(entry.name.toString());
         if (entry.type === 'symlink') {
-          contents.link(name, normalizeEntryName(posix.join(posix.dirname(name), entry.linkName.toString())));
+          await contents.link(
+            name,
+            normalizeEntryName(posix.join(posix.dirname(name), entry.linkName.toString())),
+          );
         } else if (entry.type === 'hardlink') {
-          contents.link(name, normalizeEntryName(entry.linkName.toString()));
+          await contents.link(name, normalizeEntryName(entry.linkName.toString()));
         } else if (entry.type === 'file') {
           if (entry.sparse !== undefined) {
             throw new SlipwayError(

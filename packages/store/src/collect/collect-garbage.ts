@@ -41,22 +41,27 @@ const DOCUMENT_MAX_BYTES = 4 << 20;
 
 /**
  * Removes blobs and committed snapshots that neither the roots nor a lease need. Active snapshots and views belong to
- * who made them and keep what they stand on. Safe beside pulls and unpacks: what is committed while this runs stays, and a
- * lease is looked at again in the same turn in which a thing is removed.
+ * who made them and keep what they stand on. Safe beside pulls and unpacks: what is committed or leased while this runs
+ * stays, whatever has become of its lease since: a record that came after the roots were asked may name it.
  */
 export async function collectGarbage(
   { content, snapshots, leases, logger }: CollectorOptions,
   { roots, references = (digest) => documentReferences(content, digest) }: CollectRequest,
 ): Promise<Collected> {
-  const fresh = new Set<string>();
-  using _commits = content.onCommit((digest) => fresh.add(digest));
+  const fresh = { blobs: new Set<string>(), snapshots: new Set<string>() };
+  using _commits = content.onCommit((digest) => fresh.blobs.add(digest));
+  using _leases = leases.onAdd(({ blobs = [], snapshots = [] }) => {
+    for (const digest of blobs) fresh.blobs.add(digest);
+    for (const key of snapshots) fresh.snapshots.add(key);
+  });
   const candidates = {
     blobs: await Array.fromAsync(content.list()),
     snapshots: await Array.fromAsync(snapshots.list()),
   };
 
-  const given = await roots();
+  // Leases first: what goes from a lease to a record between the two is seen in both, not in neither.
   const held = leases.held();
+  const given = await roots();
   const needed = { blobs: new Set<string>(), snapshots: new Set<string>() };
   const pending = [...(given.blobs ?? []), ...(held.blobs as Set<Digest>)];
   const neededSnapshots = [...(given.snapshots ?? []), ...held.snapshots];
@@ -81,7 +86,7 @@ export async function collectGarbage(
 
   const collected = { blobs: [] as Digest[], snapshots: [] as string[], freedBytes: 0 };
   for (const { digest, sizeBytes } of candidates.blobs) {
-    if (needed.blobs.has(digest) || fresh.has(digest) || leases.isHeld('blob', digest)) continue;
+    if (needed.blobs.has(digest) || fresh.blobs.has(digest)) continue;
     try {
       content.deleteSync(digest);
     } catch (error) {
@@ -93,10 +98,10 @@ export async function collectGarbage(
   }
   // Children come after their parents in the list, and go before them.
   for (const { key } of candidates.snapshots.reverse()) {
-    if (needed.snapshots.has(key) || leases.isHeld('snapshot', key)) continue;
+    if (needed.snapshots.has(key) || fresh.snapshots.has(key)) continue;
     try {
       const { sizeBytes } = await snapshots.usage(key);
-      if (leases.isHeld('snapshot', key)) continue;
+      if (fresh.snapshots.has(key)) continue;
       await snapshots.removeNow(key);
       collected.snapshots.push(key);
       collected.freedBytes += sizeBytes;

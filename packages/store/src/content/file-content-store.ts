@@ -16,7 +16,10 @@ const DEFAULT_READ_MAX_BYTES = 16 << 20;
 export interface CollectableContentStore extends ContentStore {
   /** Removes a blob now, in this turn, so that nobody can come to rely on it between a check and the removal. */
   deleteSync(digest: Digest): void;
-  /** Calls `listener` for each blob that is committed, also one that was there already, until disposed. */
+  /**
+   * Calls `listener` for each blob that is being committed now or later, also one that was there already, before its writer
+   * relies on it; until disposed.
+   */
   onCommit(listener: (digest: Digest) => void): Disposable;
 }
 
@@ -30,6 +33,7 @@ class FileContentStore implements CollectableContentStore {
   readonly #ingests: string;
   readonly #random: Random;
   readonly #listeners = new Set<(digest: Digest) => void>();
+  readonly #committing = new Set<{ readonly digest: Digest }>();
 
   constructor(root: string, random: Random) {
     this.#blobs = join(root, 'blobs', 'sha256');
@@ -109,11 +113,9 @@ class FileContentStore implements CollectableContentStore {
 
   async write(bytes: Uint8Array): Promise<BlobInfo> {
     const digest = computeDigest(bytes);
+    using _announced = this.#announce(digest);
     const present = await this.find(digest);
-    if (present?.sizeBytes === bytes.byteLength) {
-      this.#announce(digest);
-      return present;
-    }
+    if (present?.sizeBytes === bytes.byteLength) return present;
     await using ingest = await this.ingest({ digest });
     await ingest.write(bytes);
     return await ingest.commit();
@@ -155,20 +157,25 @@ class FileContentStore implements CollectableContentStore {
   }
 
   onCommit(listener: (digest: Digest) => void): Disposable {
+    for (const { digest } of this.#committing) listener(digest);
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   async #finish(ingestPath: string, digest: Digest): Promise<BlobInfo> {
+    using _announced = this.#announce(digest);
     await rename(ingestPath, this.#pathOf(digest));
-    this.#announce(digest);
     await using folder = await open(this.#blobs, 'r');
     await folder.sync();
     return await this.info(digest);
   }
 
-  #announce(digest: Digest): void {
+  /** A collection that runs leaves the blob alone, and so does one that begins before the writer could lease it. */
+  #announce(digest: Digest): Disposable {
+    const commit = { digest };
+    this.#committing.add(commit);
     for (const listener of this.#listeners) listener(digest);
+    return { [Symbol.dispose]: () => void this.#committing.delete(commit) };
   }
 
   async #openFile(digest: Digest): Promise<FileHandle> {
@@ -288,10 +295,10 @@ class FileIngest implements Ingest {
       await this.#startFlush();
       await this.#flushing;
       await this.#file.sync();
+      await this.#file.close();
       const info = await this.#finish(digest);
       this.#state = 'committed';
       this.#watermark?.end('complete');
-      await this.#file.close();
       return info;
     } catch (error) {
       throw wrapErrno(error, `cannot keep blob ${digest}`);

@@ -29,7 +29,8 @@ export interface Leases {
   list(): Lease[];
   /** All that the leases which have not expired keep. Expired leases are removed. */
   held(): { blobs: Set<string>; snapshots: Set<string> };
-  isHeld(kind: 'blob' | 'snapshot', key: string): boolean;
+  /** Calls `listener` with what leases come to keep, until disposed. */
+  onAdd(listener: (resources: LeasedResources) => void): Disposable;
 }
 
 const DEFAULT_TTL_MS = 24 * 60 * 60 * 1000;
@@ -48,6 +49,7 @@ const MIGRATIONS = [
 /** The leases recorded in `database`. */
 export function openLeases(database: Database, { clock, random }: { clock: Clock; random: Random }): Leases {
   database.migrate('leases', MIGRATIONS);
+  const listeners = new Set<(resources: LeasedResources) => void>();
   const toLease = (id: string, expiresAtMs: number): Lease => ({
     id,
     expiresAtMs,
@@ -66,6 +68,7 @@ export function openLeases(database: Database, { clock, random }: { clock: Clock
       for (const digest of blobs) insert.run(id, 'blob', digest);
       for (const key of snapshots) insert.run(id, 'snapshot', key);
     });
+    for (const listener of listeners) listener({ blobs, snapshots });
   }
 
   return {
@@ -101,12 +104,10 @@ export function openLeases(database: Database, { clock, random }: { clock: Clock
       return held;
     },
 
-    isHeld: (kind, key) =>
-      database
-        .prepare(
-          'SELECT 1 FROM lease_resources JOIN leases ON id = lease_id WHERE kind = ? AND key = ? AND expires_at_ms > ?',
-        )
-        .get(kind, key, clock.nowMs()) !== undefined,
+    onAdd(listener) {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
   };
 }
 

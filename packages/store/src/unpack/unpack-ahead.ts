@@ -34,7 +34,6 @@ export function beginAhead(
 
   async function apply() {
     using open = source;
-    await snapshots.prepare(key, undefined);
     return await pool.apply({
       fd: open.fd,
       watermark: open.watermark,
@@ -49,6 +48,12 @@ export function beginAhead(
   }
 
   async function unpack() {
+    try {
+      await snapshots.prepare(key, undefined);
+    } catch (error) {
+      source[Symbol.dispose]();
+      throw error;
+    }
     try {
       return { key, ...(await apply()) };
     } catch (error) {
