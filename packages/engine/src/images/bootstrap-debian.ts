@@ -10,7 +10,8 @@ import { imageFromTar } from './import.ts';
 import type { Report } from './progress.ts';
 
 const TOOL = 'mmdebstrap';
-const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Where its programs are, and what the image's containers get. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** As long as a killed mmdebstrap may take to clear up behind it. */
 const STOP_GRACE_MS = 10_000;
 /** Lines of mmdebstrap's that an error shows. */
@@ -33,7 +34,8 @@ export async function debianImage(
   },
 ): Promise<Image> {
   const { report, signal } = options;
-  await requireTool();
+  const toolPath = context.toolPath ?? PATH;
+  await requireTool(toolPath);
   const host = await readHostDebian();
   const suite = options.suite === undefined || options.suite === 'latest' ? host.suite : options.suite;
   requireSuite(suite);
@@ -49,9 +51,13 @@ export async function debianImage(
   try {
     return await imageFromTar(
       context,
-      runTool({ context, suite, mirror: host.mirror, scratch, epoch, report, signal }),
+      runTool({ context, toolPath, suite, mirror: host.mirror, scratch, epoch, report, signal }),
       {
-        config: { Env: [PATH], Cmd: ['bash'], Labels: { 'io.slipway.bootstrap': `debian:${suite}` } },
+        config: {
+          Env: [`PATH=${PATH}`],
+          Cmd: ['bash'],
+          Labels: { 'io.slipway.bootstrap': `debian:${suite}` },
+        },
         platform: hostPlatform(),
         createdAt: new Date(epoch * 1000).toISOString(),
         history: { created_by: `slipway image bootstrap debian:${suite}` },
@@ -66,6 +72,7 @@ export async function debianImage(
 
 async function* runTool({
   context,
+  toolPath,
   suite,
   mirror,
   scratch,
@@ -74,6 +81,7 @@ async function* runTool({
   signal,
 }: {
   context: ImageContext;
+  toolPath: string;
   suite: string;
   mirror: string;
   scratch: string;
@@ -98,7 +106,7 @@ async function* runTool({
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
-        PATH: PATH.slice('PATH='.length),
+        PATH: toolPath,
         LC_ALL: 'C.UTF-8',
         TMPDIR: scratch,
         SOURCE_DATE_EPOCH: String(epoch),
@@ -106,6 +114,7 @@ async function* runTool({
     },
   );
   const exited = Promise.withResolvers<number | null>();
+  // Not before the last process that it left behind has closed its output.
   child.once('close', (code) => exited.resolve(code));
   child.once('error', (error) => exited.reject(error));
   exited.promise.catch(() => {});
@@ -115,7 +124,16 @@ async function* runTool({
     if (tail.length > TAIL_LINES) tail.shift();
     if (line.startsWith('I: ')) report({ status: line.slice(3), id: 'debian' });
   });
-  const onAbort = () => void stop(context, child, exited.promise);
+  let hasEnded = false;
+  exited.promise
+    .finally(() => {
+      hasEnded = true;
+    })
+    .catch(() => {});
+  const end = async () => {
+    if (!hasEnded) await stop(context, child, exited.promise);
+  };
+  const onAbort = () => void end();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     yield* child.stdout as AsyncIterable<Uint8Array>;
@@ -124,13 +142,13 @@ async function* runTool({
     if (code !== 0) throw toolError(suite, mirror, tail);
   } finally {
     signal.removeEventListener('abort', onAbort);
-    await stop(context, child, exited.promise);
+    await end();
   }
 }
 
 /** Asks it to end and clear up, then makes it. */
 async function stop(context: ImageContext, child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined) return;
   const group = -child.pid;
   kill(group, 'SIGTERM');
   using _deadline = context.clock.timer(STOP_GRACE_MS, () => kill(group, 'SIGKILL'));
@@ -157,8 +175,8 @@ function toolError(suite: string, mirror: string, tail: readonly string[]): Slip
   return new SlipwayError('Internal', `${TOOL} failed for debian:${suite}:\n${text}`);
 }
 
-async function requireTool(): Promise<void> {
-  for (const folder of PATH.slice('PATH='.length).split(delimiter)) {
+async function requireTool(toolPath: string): Promise<void> {
+  for (const folder of toolPath.split(delimiter)) {
     try {
       await access(join(folder, TOOL));
       return;

@@ -23,6 +23,8 @@ export interface ImageContext {
   readonly usersOf: (id: ImageId) => readonly ImageUser[];
   /** Room for what is thrown away at the end of a verb; emptied at start. */
   readonly scratchRoot: HostPath;
+  /** @see ImageServiceOptions.toolPath */
+  readonly toolPath: string | undefined;
 }
 
 /** Tells the world about an image, with the attributes docker gives: its labels and the name it was called by. */

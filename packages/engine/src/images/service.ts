@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
-import type { Clock, HostPath, Logger } from '@slipway/base';
+import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
 import type { ImageId } from '@slipway/oci';
 import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
@@ -25,6 +26,8 @@ export interface ImageServiceOptions {
   readonly logger: Logger;
   /** A folder for what is thrown away at the end of a verb; made when it is not there. */
   readonly scratchRoot: HostPath;
+  /** The folders, as in `PATH`, of the programs that make base images; the system's own when it is not given. */
+  readonly toolPath?: string;
 }
 
 /** The images slice: what images there are, and every verb on them. */
@@ -32,7 +35,7 @@ export class ImageService {
   readonly #context: ImageContext;
   #usersOf: (id: ImageId) => readonly ImageUser[] = () => [];
 
-  constructor({ store, events, clock, logger, scratchRoot }: ImageServiceOptions) {
+  constructor({ store, events, clock, logger, scratchRoot, toolPath }: ImageServiceOptions) {
     const catalog = new ImageCatalog(new ImageRecords(store.database));
     this.#context = {
       store,
@@ -41,14 +44,22 @@ export class ImageService {
       logger,
       catalog,
       scratchRoot,
+      toolPath,
       usersOf: (id) => this.#usersOf(id),
       collectGarbage: () => store.collectGarbage({ roots: () => catalog.roots() }),
     };
   }
 
-  /** Frees what loads and imports of an earlier process held when it died: nobody carries them on. To be called once, at start. */
+  /**
+   * Frees what loads, imports and bootstraps of an earlier process held when it died: nobody carries them on. To be called
+   * once, at start.
+   */
   async recover(): Promise<void> {
-    const { store, collectGarbage } = this.#context;
+    const { store, collectGarbage, scratchRoot, logger } = this.#context;
+    // A bootstrap that outlived its daemon may still write there until it notices.
+    await rm(scratchRoot, { recursive: true, force: true }).catch((error: unknown) =>
+      logger.warn({ error: errorMessage(error) }, `cannot empty ${scratchRoot}`),
+    );
     const abandoned = store.leases.list();
     if (abandoned.length === 0) return;
     for (const lease of abandoned) await lease[Symbol.asyncDispose]();
