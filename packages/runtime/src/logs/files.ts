@@ -15,14 +15,20 @@ export class LogFiles implements AsyncDisposable {
   readonly #path: HostPath;
   #files: OpenLog[];
   #offset = 0;
+  /** What the newest file held when the log was opened, where that is all that is wanted. */
+  readonly #endOfNewest: number | undefined;
 
-  private constructor(path: HostPath, files: OpenLog[]) {
+  private constructor(path: HostPath, files: OpenLog[], endOfNewest: number | undefined) {
     this.#path = path;
     this.#files = files;
+    this.#endOfNewest = endOfNewest;
   }
 
-  static async open(path: HostPath): Promise<LogFiles> {
-    return new LogFiles(path, await openGenerations(path));
+  /** `growing`: also what is written from now on; else what is there now, and not more. */
+  static async open(path: HostPath, { growing }: { growing: boolean }): Promise<LogFiles> {
+    const files = await openGenerations(path);
+    const endOfNewest = growing ? undefined : ((await files.at(-1)?.handle.stat())?.size ?? 0);
+    return new LogFiles(path, files, endOfNewest);
   }
 
   /** Goes to the start of the last `count` lines, reading backwards. */
@@ -32,7 +38,8 @@ export class LogFiles implements AsyncDisposable {
     let missing = count + 1;
     for (let index = this.#files.length - 1; index >= 0; index--) {
       const { handle } = this.#files[index] as OpenLog;
-      const { size } = await handle.stat();
+      const newest = index === this.#files.length - 1;
+      const size = (newest ? this.#endOfNewest : undefined) ?? (await handle.stat()).size;
       const found = await findFromEnd(handle, size, missing);
       if (found.offset !== undefined) {
         await this.#drop(index);
@@ -47,6 +54,9 @@ export class LogFiles implements AsyncDisposable {
   async read(): Promise<Buffer | undefined> {
     for (;;) {
       const current = this.#files[0];
+      if (this.#endOfNewest !== undefined && this.#files.length <= 1) {
+        return current && (await this.#readCurrent(current, this.#endOfNewest - this.#offset));
+      }
       if (current === undefined) {
         this.#files = await openGenerations(this.#path);
         if (this.#files.length === 0) return undefined;
@@ -67,13 +77,15 @@ export class LogFiles implements AsyncDisposable {
     await this.#drop(this.#files.length);
   }
 
-  async #readCurrent({ handle }: OpenLog): Promise<Buffer | undefined> {
+  async #readCurrent({ handle }: OpenLog, atMostBytes = CHUNK_BYTES): Promise<Buffer | undefined> {
+    if (atMostBytes <= 0) return undefined;
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, this.#offset);
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(atMostBytes, CHUNK_BYTES), this.#offset);
     if (bytesRead > 0) {
       this.#offset += bytesRead;
       return buffer.subarray(0, bytesRead);
     }
+    if (this.#endOfNewest !== undefined) return undefined;
     // With a single file, rotation empties it.
     const { size } = await handle.stat();
     if (size >= this.#offset) return undefined;

@@ -47,6 +47,18 @@ describe('reading a log', () => {
     assert.deepEqual(await read({ tail: 99 }), ['line 1', 'line 2', 'line 3']);
   });
 
+  test('without following, what is written or rotated while it is read does not belong to it', async () => {
+    writeFileSync(path, record(1) + record(2));
+    const lines: string[] = [];
+    for await (const { bytes } of readLog(path, { ...both, tail: 1 })) {
+      lines.push(String(bytes).trim());
+      appendFileSync(path, record(3));
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, record(4));
+    }
+    assert.deepEqual(lines, ['line 2']);
+  });
+
   test('the tail of a large log is found from its end, whatever the length of lines', async () => {
     const lines = Array.from({ length: 5000 }, (_, n) => record(n));
     writeFileSync(path, lines.join(''));

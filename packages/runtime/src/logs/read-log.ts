@@ -31,7 +31,7 @@ export async function* readLog(path: HostPath, options: ReadLogOptions): AsyncGe
     wake.set();
   });
   if (signal !== undefined) void aborted(signal).then(() => wake.set());
-  await using files = await LogFiles.open(path);
+  await using files = await LogFiles.open(path, { growing: follow !== undefined });
   await files.seekTail(options.tail);
   const lines = new LineSplitter();
   const stopped = () => signal?.aborted === true;
