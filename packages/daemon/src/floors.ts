@@ -48,6 +48,7 @@ export async function openFloors(
     openNetworks({
       runRoot: join(runRoot, 'net'),
       tableName: tableName(config),
+      bridgeName: config.bridgeName,
       clock,
       random,
       logger: logger.child({ part: 'network' }),

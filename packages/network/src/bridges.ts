@@ -139,6 +139,7 @@ export class Bridges implements AsyncDisposable {
     }
     if (!existsSync(`/sys/class/net/${name}`)) return;
     const known = [...this.#bridges.values()].some(({ network }) => network.bridgeName === name);
+    await this.#options.kernel.run('requireOwnBridge', name, this.#options.owner);
     const own = await this.#options.kernel.run('listBridgesOf', this.#options.owner);
     if (known || !own.includes(name)) {
       throw new SlipwayError(

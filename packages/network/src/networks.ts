@@ -16,6 +16,7 @@ import {
 import { type Bridge, Bridges } from './bridges.ts';
 import { Firewall, type PortTarget } from './firewall.ts';
 import { endUdpFlows } from './flows.ts';
+import { lockHost } from './host-lock.ts';
 import { findIpv4, macOf, parseIpv4 } from './ipv4.ts';
 import { Kernel } from './kernel/kernel.ts';
 import type { Attachment } from './kernel/operations.ts';
@@ -38,6 +39,8 @@ export interface NetworksOptions {
   readonly runRoot: string;
   /** The nftables table, one for each daemon. `slipway` by default. */
   readonly tableName?: string;
+  /** The bridge that the table is named for: another daemon's is refused before anything is touched. */
+  readonly bridgeName?: string;
   /** Put before a network's short id to name its bridge; `br-` by default. */
   readonly bridgeNamePrefix?: string;
   readonly clock: Clock;
@@ -49,13 +52,17 @@ export interface NetworksOptions {
 
 /**
  * Opens this daemon's networking: the thread that speaks with the kernel, and the table of rules.
- * @throws FailedPrecondition when nft is missing or this process may not change the network
+ * @throws FailedPrecondition when nft is missing or this process may not change the network; AlreadyExists when another
+ * daemon has the bridge
  */
 export async function openNetworks(options: NetworksOptions): Promise<Networks> {
   await enableForwarding(options.logger);
   const kernel = new Kernel();
   const firewall = new Firewall(options.tableName ?? 'slipway', options.logger);
   try {
+    if (options.bridgeName !== undefined) {
+      await kernel.run('requireOwnBridge', options.bridgeName, ownerOf(options));
+    }
     await Promise.all([firewall.open(), kernel.run('shareFolder', netnsRoot(options))]);
   } catch (error) {
     await kernel[Symbol.asyncDispose]();
@@ -65,6 +72,21 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
 }
 
 const netnsRoot = ({ runRoot }: NetworksOptions): string => join(runRoot, 'netns');
+
+/** The longest alias that an interface takes. */
+const MAX_ALIAS_BYTES = 255;
+
+/** The mark on what this daemon makes on the host: who it is, and, for people, where it runs. */
+function ownerOf(options: NetworksOptions): string {
+  const mark = `slipway ${identityOf(options).slice(0, 16)} ${options.runRoot}`;
+  return Buffer.from(mark)
+    .subarray(0, MAX_ALIAS_BYTES)
+    .toString()
+    .replace(/\uFFFD+$/, '');
+}
+
+const identityOf = ({ tableName = 'slipway', runRoot }: NetworksOptions): string =>
+  createHash('sha256').update(`${tableName} ${runRoot}`).digest('hex');
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
@@ -105,6 +127,7 @@ class HostNetworks implements Networks {
   readonly #firewall: Firewall;
   readonly #bridges: Bridges;
   readonly #ports: PublishedPorts;
+  readonly #clock: Clock;
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #netnsRoot: string;
@@ -119,16 +142,14 @@ class HostNetworks implements Networks {
   #closed = false;
 
   constructor(options: NetworksOptions, kernel: Kernel, firewall: Firewall) {
-    const { runRoot, clock, random, logger } = options;
-    const owner = createHash('sha256')
-      .update(`${options.tableName ?? 'slipway'} ${runRoot}`)
-      .digest('hex');
+    const { clock, random, logger } = options;
     this.#kernel = kernel;
     this.#firewall = firewall;
+    this.#clock = clock;
     this.#random = random;
     this.#logger = logger;
     this.#netnsRoot = netnsRoot(options);
-    this.#vethPrefix = `v${owner.slice(0, 4)}`;
+    this.#vethPrefix = `v${identityOf(options).slice(0, 4)}`;
     this.#preparedCount = options.prepared ?? DEFAULT_PREPARED;
     this.#ports = new PublishedPorts(random);
     this.#bridges = new Bridges({
@@ -137,13 +158,14 @@ class HostNetworks implements Networks {
       clock,
       logger,
       namePrefix: options.bridgeNamePrefix ?? 'br-',
-      owner: `slipway ${owner.slice(0, 16)}`,
+      owner: ownerOf(options),
     });
   }
 
   async createBridge(request: BridgeRequest): Promise<BridgeNetwork> {
-    // Two requests at once must not choose the same subnet.
+    // Two requests at once must not choose the same subnet, of this daemon or of another.
     return await this.#locks.run('bridges', async () => {
+      await using _subnets = await lockHost('subnets', this.#clock);
       const bridge = await this.#bridges.create(request);
       this.#prepare(bridge);
       return bridge.network;

@@ -45,6 +45,7 @@ export function ensureBridge(
   addresses: readonly (readonly [string, number])[],
   owner: string,
 ): void {
+  requireOwnBridge(bridge.name, owner);
   const [failure] = host.request([netlink.addBridge(bridge)]);
   if (failure !== undefined && failure.errno !== 'EEXIST') {
     host.require([netlink.addBridge(bridge)], `cannot make bridge ${bridge.name}`);
@@ -68,11 +69,25 @@ export function ensureBridge(
   writeFileSync(`/proc/sys/net/ipv4/conf/${bridge.name}/route_localnet`, '1');
 }
 
+/** @throws AlreadyExists when the interface is there and carries the mark of another daemon. */
+export function requireOwnBridge(name: string, owner: string): void {
+  const alias = readAlias(name);
+  if (!alias.startsWith('slipway ') || identityOf(alias) === identityOf(owner)) return;
+  const home = alias.slice(identityOf(alias).length).trim();
+  throw new SlipwayError(
+    'AlreadyExists',
+    `bridge ${name} belongs to another slipwayd, with its run root at ${home || 'a place unknown'}: choose another --bridge, or, when that one is gone for good, delete the bridge with "ip link delete ${name}"`,
+  );
+}
+
+/** An owner is `slipway IDENTITY PATH`; the path is for people, and may be cut. */
+const identityOf = (owner: string): string => owner.split(' ', 2).join(' ');
+
 /** The names of the bridges that carry `owner`. */
 export function listBridgesOf(owner: string): string[] {
   return host
     .dump(netlink.dumpLinks())
-    .filter(({ kind, name }) => kind === 'bridge' && readAlias(name) === owner)
+    .filter(({ kind, name }) => kind === 'bridge' && identityOf(readAlias(name)) === identityOf(owner))
     .map(({ name }) => name);
 }
 
