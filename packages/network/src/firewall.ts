@@ -32,9 +32,14 @@ export class Firewall {
     await this.#change(this.#bridgeElements('add', network));
   }
 
+  /** Also when an administrator flushed all rules meanwhile. */
   async removeBridge(network: BridgeNetwork): Promise<void> {
     // Added first, because nft refuses to delete what is not there.
-    await this.#change([...this.#bridgeElements('add', network), ...this.#bridgeElements('delete', network)]);
+    await this.#change([
+      ...skeleton(this.#table),
+      ...this.#bridgeElements('add', network),
+      ...this.#bridgeElements('delete', network),
+    ]);
   }
 
   async publish(targets: readonly PortTarget[]): Promise<void> {
@@ -43,10 +48,13 @@ export class Firewall {
     );
   }
 
+  /** Also when an administrator flushed all rules meanwhile: containers must be able to end. */
   async unpublish(targets: readonly PortTarget[]): Promise<void> {
-    await this.#change(
-      targets.map((target) => this.#portElement('delete', target, target.containerIp, target.containerPort)),
-    );
+    if (targets.length === 0) return;
+    const elements = (verb: 'add' | 'delete') =>
+      targets.map((target) => this.#portElement(verb, target, target.containerIp, target.containerPort));
+    // Added first, because nft refuses to delete what is not there.
+    await this.#change([...portMaps(this.#table), ...elements('add'), ...elements('delete')]);
   }
 
   /** Keeps exactly these ports. */
@@ -132,6 +140,13 @@ async function runNft(commands: readonly string[]): Promise<void> {
     throw new SlipwayError('Internal', `nft refused a change of the rules: ${complaint.trim()}`);
 }
 
+/** The table with the maps from published ports to containers. */
+const portMaps = (table: string): string[] => [
+  `add table ip ${table}`,
+  `add map ip ${table} published { type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }`,
+  `add map ip ${table} published_any { type inet_proto . inet_service : ipv4_addr . inet_service; }`,
+];
+
 function skeleton(table: string): string[] {
   const named = (kind: string, name: string, body: string) => `add ${kind} ip ${table} ${name} { ${body} }`;
   const chain = (name: string, hook: string, rules: readonly string[]) => [
@@ -144,14 +159,12 @@ function skeleton(table: string): string[] {
     'meta l4proto { tcp, udp, sctp } fib daddr type local dnat ip to meta l4proto . th dport map @published_any',
   ];
   return [
-    `add table ip ${table}`,
+    ...portMaps(table),
     named('set', 'bridges', 'type ifname;'),
     named('set', 'within', 'type ifname . ifname;'),
     named('set', 'internal', 'type ifname;'),
     named('set', 'subnets', 'type ipv4_addr; flags interval;'),
     named('set', 'masqueraded', 'type ipv4_addr; flags interval;'),
-    named('map', 'published', 'type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service;'),
-    named('map', 'published_any', 'type inet_proto . inet_service : ipv4_addr . inet_service;'),
     // Published on loopback means this host only: nothing that comes from a wire may name it (CVE-2020-8558).
     ...chain('loopback', 'type filter hook prerouting priority raw; policy accept;', [
       'iifname != "lo" ip daddr 127.0.0.0/8 drop',
