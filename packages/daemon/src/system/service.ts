@@ -126,7 +126,7 @@ export class SystemService {
       LoggingDriver: 'json-file',
       CgroupDriver: 'cgroupfs',
       CgroupVersion: String(cgroup.version),
-      NEventsListener: 0,
+      NEventsListener: this.#context.events.subscriptionCount,
       KernelVersion: host.kernelVersion,
       OperatingSystem: host.operatingSystem,
       OSVersion: host.osVersion,

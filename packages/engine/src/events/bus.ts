@@ -57,6 +57,11 @@ export class EventBus {
     };
   }
 
+  /** Subscriptions that were not disposed. */
+  get subscriptionCount(): number {
+    return this.#queues.size;
+  }
+
   /** Calls `listener` synchronously for each event. It must not throw. */
   listen(listener: (event: EngineEvent) => void): Disposable {
     this.#listeners.add(listener);
