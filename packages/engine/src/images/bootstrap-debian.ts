@@ -89,6 +89,7 @@ async function* runTool({
   report: Report;
   signal: AbortSignal;
 }): AsyncGenerator<Uint8Array> {
+  signal.throwIfAborted();
   const child = spawn(
     TOOL,
     [
