@@ -366,7 +366,12 @@ describe('the shim', () => {
 
   test('a container whose shim was killed is killed too', async () => {
     const task = await bench.start('orphan', ['sleep', '100']);
-    const shim = Number(readFileSync(`/proc/${task.pid}/stat`, 'utf8').split(' ')[3]);
+    const parent = () =>
+      Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${task.pid}/status`, 'utf8'))?.[1]);
+    const isShim = () => readFileSync(`/proc/${parent()}/comm`, 'utf8') === 'slipway-shim\n';
+    // crun leaves a helper behind that is the parent for a moment more.
+    await until('the shim to be the parent', isShim);
+    const shim = parent();
     process.kill(shim, 'SIGKILL');
     assert.equal((await task.exited).exitCode, 137);
     await task.delete();
