@@ -31,6 +31,18 @@ const readUse = (pid: number): Use => ({
   residentKb: Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
 });
 
+/** What it uses when nothing was opened or closed for a while: an end that is still on its way would hide a leak. */
+async function readSettledUse(pid: number): Promise<Use> {
+  let use = readUse(pid);
+  for (let quietMs = 0; quietMs < 800; quietMs += 100) {
+    await sleep(100);
+    const now = readUse(pid);
+    if (now.descriptors !== use.descriptors || now.threads !== use.threads) quietMs = 0;
+    use = now;
+  }
+  return use;
+}
+
 /** Fails when the daemon does not come back to what it used `before`. */
 async function assertFlat(before: Use, pid = engine.pid): Promise<void> {
   let now = before;
@@ -120,10 +132,13 @@ async function shimOf(name: string): Promise<number> {
   return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${Pid}/status`, 'utf8'))?.[1]);
 }
 
+async function countEventListeners(): Promise<number> {
+  return ((await engine.api({ path: '/info' })).json as { NEventsListener: number }).NEventsListener;
+}
+
 test('descriptors, threads and memory stay flat over 200 containers, eight at a time', async () => {
   await runMany(3 * AT_A_TIME);
-  await sleep(500);
-  const before = readUse(engine.pid);
+  const before = await readSettledUse(engine.pid);
   await runMany(RUNS);
   assert.equal(await mustDocker('ps', '-aq'), '');
   await assertFlat(before);
@@ -149,15 +164,16 @@ test('clients that vanish while they listen leave nothing with the daemon or the
     await sleep(50);
     for (const socket of waiting) socket.destroy();
   };
+  const listening = await openRequest('GET /events');
+  await eventually('a client that listens is counted', async () => (await countEventListeners()) === 1);
+  listening.destroy();
   await listenAll();
-  await sleep(500);
-  const before = readUse(engine.pid);
+  const before = await readSettledUse(engine.pid);
   const shimBefore = readUse(shim);
   for (let round = 0; round < 3; round++) await listenAll();
   await assertFlat(before);
   await assertFlat(shimBefore, shim);
-  const info = (await engine.api({ path: '/info' })).json as { NEventsListener: number };
-  assert.equal(info.NEventsListener, 0, 'subscriptions to the events stay');
+  assert.equal(await countEventListeners(), 0, 'subscriptions to the events stay');
 
   assert.equal(await mustDocker('exec', 'talker', 'echo', 'well'), 'well');
   assert.notEqual(await mustDocker('logs', '--tail', '1', 'talker'), '');
@@ -198,8 +214,7 @@ test('clients that vanish while an exec runs leave no process once its input or 
     }
   };
   await execMany();
-  await sleep(500);
-  const before = readUse(engine.pid);
+  const before = await readSettledUse(engine.pid);
   const shimBefore = readUse(shim);
   await execMany();
   await execMany();
@@ -222,8 +237,7 @@ test('clients that vanish in the middle of an upload leave no partial image and 
     socket.destroy();
   };
   await uploadHalf();
-  await sleep(500);
-  const before = readUse(engine.pid);
+  const before = await readSettledUse(engine.pid);
   for (let round = 0; round < 3; round++) await Promise.all(Array.from({ length: 4 }, uploadHalf));
   await assertFlat(before);
   for (const folder of ['content/ingest', 'scratch']) {
@@ -247,7 +261,7 @@ test('a client that vanishes before its container starts leaves one that can be 
     ...UPGRADE,
     'Content-Length: 0',
   ]);
-  const before = readUse(engine.pid);
+  const before = await readSettledUse(engine.pid);
   await mustDocker('start', 'left');
   await mustDocker('rm', '-f', 'left');
   await assertFlat(before);
