@@ -233,6 +233,34 @@ test('garbage collection keeps what roots and leases need, with all it refers to
   });
 });
 
+test('what was leased, or was being committed, while garbage is collected stays, though its lease has ended', async () => {
+  await withStore(async (store) => {
+    const tar = layer('a');
+    const { digest } = await store.content.write(tar);
+    const openLayer = () => store.content.source(digest);
+    const request = { diffIds: [diffIdOf(tar)], openLayer };
+    await store.unpackImage(request);
+    const collected = await store.collectGarbage({
+      roots: async () => {
+        await using lease = store.leases.acquire();
+        lease.add({ blobs: [digest], snapshots: [diffIdOf(tar)] });
+        await store.unpackImage(request);
+        return {};
+      },
+    });
+    assert.deepEqual([collected.blobs, collected.snapshots], [[], []]);
+
+    for (let round = 0; round < 20; round++) {
+      await using ingest = await store.content.ingest();
+      await ingest.write(tar);
+      const committing = ingest.commit().then((info) => store.content.find(info.digest));
+      for (let turn = 0; turn < round; turn++) await new Promise(setImmediate);
+      const [found] = await Promise.all([committing, store.collectGarbage({ roots: () => ({}) })]);
+      assert.ok(found, `round ${round}`);
+    }
+  });
+});
+
 test('a parent cannot be removed while a snapshot stands on it', async () => {
   await withStore(async ({ snapshots }) => {
     await snapshots.prepare('work', undefined);
