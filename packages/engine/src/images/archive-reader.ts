@@ -25,12 +25,14 @@ const SPILLED_MAX_BYTES = 4 * 1024 * 1024;
 
 type StoredFile =
   | { readonly bytes: Buffer }
-  | { readonly digest: Digest; readonly sizeBytes: number; readonly ahead: AheadLayer };
+  | { readonly digest: Digest; readonly sizeBytes: number; readonly ahead: AheadLayer | undefined };
 
 export interface ArchiveReaderOptions {
   readonly store: Pick<Store, 'content' | 'unpackAhead'>;
   readonly lease: Lease;
   readonly signal: AbortSignal;
+  /** Whether an image has this layer, so that it need not be unpacked. */
+  readonly isUnpacked: (digest: Digest) => boolean;
   /** Told of each file that becomes a blob; what it returns is told how far it is. */
   readonly onBlob?: (name: string, sizeBytes: number) => (currentBytes: number) => void;
 }
@@ -63,7 +65,7 @@ export class ArchiveContents implements ArchiveFiles, AsyncDisposable {
     const earlier = this.#files.get(name);
     this.#files.delete(name);
     this.#links.delete(name);
-    if (earlier !== undefined && 'ahead' in earlier) await earlier.ahead[Symbol.asyncDispose]();
+    if (earlier !== undefined && 'ahead' in earlier) await earlier.ahead?.[Symbol.asyncDispose]();
   }
 
   /** The layer that was begun to unpack while the file arrived, if it was. */
@@ -75,7 +77,9 @@ export class ArchiveContents implements ArchiveFiles, AsyncDisposable {
   /** Drops the layers that no image took. */
   async [Symbol.asyncDispose](): Promise<void> {
     const files = [...this.#files.values()];
-    await Promise.all(files.map((file) => ('ahead' in file ? file.ahead[Symbol.asyncDispose]() : undefined)));
+    await Promise.all(
+      files.map((file) => ('ahead' in file ? file.ahead?.[Symbol.asyncDispose]() : undefined)),
+    );
   }
 
   has(name: string): boolean {
@@ -153,7 +157,7 @@ export async function readArchive(
 async function readInto(
   contents: ArchiveContents,
   source: AsyncIterable<Uint8Array>,
-  { store, lease, signal, onBlob }: ArchiveReaderOptions,
+  { store, lease, signal, isUnpacked, onBlob }: ArchiveReaderOptions,
 ): Promise<void> {
   let documentsBytes = 0;
   let entries = 0;
@@ -190,12 +194,12 @@ async function readInto(
             documentsBytes += entry.sizeBytes;
             current.beginDocument(name);
           } else {
-            const ingest = await store.content.ingest({
-              digest: claimedDigest(name),
-              sizeBytes: entry.sizeBytes,
-            });
-            const ahead = store.unpackAhead(ingest.source());
-            current.beginBlob(name, { ingest, ahead }, onBlob?.(name, entry.sizeBytes));
+            const digest = claimedDigest(name);
+            const ingest = await store.content.ingest({ digest, sizeBytes: entry.sizeBytes });
+            current.beginBlob(name, ingest, onBlob?.(name, entry.sizeBytes));
+            if (digest === undefined || !isUnpacked(digest)) {
+              current.unpackMeanwhile(store.unpackAhead(ingest.source()));
+            }
           }
         }
         break;
@@ -221,15 +225,14 @@ class CurrentFile implements AsyncDisposable {
     this.#name = name;
   }
 
-  beginBlob(
-    name: string,
-    { ingest, ahead }: { ingest: Ingest; ahead: AheadLayer },
-    onProgress: ((currentBytes: number) => void) | undefined,
-  ): void {
+  beginBlob(name: string, ingest: Ingest, onProgress: ((currentBytes: number) => void) | undefined): void {
     this.#name = name;
     this.#ingest = ingest;
-    this.#ahead = ahead;
     this.#onProgress = onProgress;
+  }
+
+  unpackMeanwhile(ahead: AheadLayer): void {
+    this.#ahead = ahead;
   }
 
   async write(bytes: Buffer): Promise<void> {
@@ -242,7 +245,7 @@ class CurrentFile implements AsyncDisposable {
   async end(contents: ArchiveContents, lease: Lease): Promise<void> {
     const name = this.#name;
     if (name === undefined) return;
-    if (this.#ingest === undefined || this.#ahead === undefined) {
+    if (this.#ingest === undefined) {
       await contents.put(name, { bytes: Buffer.concat(this.#chunks) });
     } else {
       const { digest, sizeBytes } = await this.#ingest.commit();

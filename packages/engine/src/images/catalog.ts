@@ -1,6 +1,7 @@
 import { SlipwayError } from '@slipway/base';
 import {
   computeChainIds,
+  type Digest,
   formatFamiliar,
   formatReference,
   type ImageId,
@@ -53,6 +54,11 @@ export class ImageCatalog {
   findByReference(reference: Reference): Image | undefined {
     const id = this.#references.get(formatReference(withDefaultTag(reference)));
     return id === undefined ? undefined : this.#images.get(id);
+  }
+
+  /** Whether an image has a layer whose blob is this one, and so its snapshot. */
+  hasLayer(digest: Digest): boolean {
+    return [...this.#images.values()].some(({ layers }) => layers.some((layer) => layer.digest === digest));
   }
 
   /** Newest first, as docker lists them. */

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'no
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { computeDigest } from '@slipway/oci';
+import { computeDigest, digestHex } from '@slipway/oci';
 import type { Store } from '@slipway/store';
 import type { Image } from './image.ts';
 import type { ImageService } from './service.ts';
@@ -224,4 +224,41 @@ test('a disk that fills up under a large layer says so and leaves nothing, which
       });
     });
   }
+});
+
+test('a layer that an image has is not unpacked again, but where it stands on another it is', async (t) => {
+  const { root, store, images } = await openImages(t);
+  const known = await largeLayer('known');
+  const path = `blobs/sha256/${digestHex(computeDigest(known))}`;
+  const first = configOf([computeDigest(known)]);
+  const archive = await tarOf([
+    [path, known],
+    [first.name, first.text],
+    ['manifest.json', manifestOf([[first.name, 'first:1', [path]]])],
+  ]);
+  await load(images, piecesOf(archive));
+  await load(images, piecesOf(archive));
+  // Folders are numbered as snapshots are begun.
+  await store.snapshots.prepare('next', undefined);
+  assert.deepEqual(readdirSync(join(root, 'snapshots')).sort(), ['1', '2']);
+  await store.snapshots.remove('next');
+
+  const below = await tarOf([['below', 'x']]);
+  const second = configOf([below, known].map(computeDigest));
+  await load(
+    images,
+    piecesOf(
+      await tarOf([
+        [path, known],
+        ['below.tar', below],
+        [second.name, second.text],
+        ['manifest.json', manifestOf([[second.name, 'second:1', ['below.tar', path]]])],
+      ]),
+    ),
+  );
+  const layers = await layersOf(store, await images.resolve('second:1'));
+  assert.deepEqual(
+    layers.flat().map((file) => file.slice(0, 5)),
+    ['known', 'below'],
+  );
 });

@@ -45,6 +45,7 @@ async function load(
       store: context.store,
       lease,
       signal,
+      isUnpacked: (digest) => context.catalog.hasLayer(digest),
       onBlob: (name, totalBytes) =>
         byteProgress(progress, { id: nameForProgress(name), status: 'Loading layer', totalBytes }),
     });
