@@ -256,12 +256,12 @@ test('clients that vanish in the middle of an upload leave no partial image and 
 });
 
 test('a client that vanishes before its container starts leaves one that can be started and removed', async () => {
+  const before = await readSettledUse(engine.pid);
   await mustDocker('create', '--name', 'left', '-i', 'busybox', 'cat');
   await vanishAfterHeaders('POST /containers/left/attach?stream=1&stdin=1&stdout=1', [
     ...UPGRADE,
     'Content-Length: 0',
   ]);
-  const before = await readSettledUse(engine.pid);
   await mustDocker('start', 'left');
   await mustDocker('rm', '-f', 'left');
   await assertFlat(before);
