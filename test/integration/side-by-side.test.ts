@@ -10,10 +10,11 @@ import { Engine } from './harness/engine.ts';
 import { busyboxArchive } from './harness/images.ts';
 import { useEngine } from './harness/suite.ts';
 
-const first = await useEngine();
-const second = await useEngine();
 const spare = mkdtempSync(join(tmpdir(), 'slipway-end-'));
 after(() => rmSync(spare, { recursive: true, force: true }));
+
+const first = await useEngine();
+const second = await useEngine();
 
 const FIRST_PORT = 20_000 + (process.pid % 20_000);
 const SECOND_PORT = FIRST_PORT + 1;
