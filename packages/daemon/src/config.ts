@@ -31,6 +31,8 @@ export interface Config {
   /** Undefined: text on a terminal, else JSON. */
   readonly logFormat: 'text' | 'json' | undefined;
   readonly stopContainers: boolean;
+  /** Leave the kernel's way with cgroups as it is. */
+  readonly keepCgroupMode: boolean;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -102,6 +104,7 @@ const partialSchema = z
     'log-level': z.enum(['debug', 'info', 'warn', 'error']),
     'log-format': z.enum(['text', 'json']),
     'stop-containers': switchValue,
+    'keep-cgroup-mode': switchValue,
     config: z.string(),
     version: switchValue,
     help: switchValue,
@@ -132,6 +135,7 @@ function toConfig(settings: z.infer<typeof partialSchema>): Config {
     logLevel: settings['log-level'] ?? 'info',
     logFormat: settings['log-format'],
     stopContainers: settings['stop-containers'] ?? false,
+    keepCgroupMode: settings['keep-cgroup-mode'] ?? false,
   };
 }
 

@@ -42,6 +42,7 @@ export async function openFloors(
       shimPath: SHIM_PATH,
       runtimes,
       defaultRuntime,
+      quickenCgroups: !config.keepCgroupMode,
       clock,
       logger: logger.child({ part: 'runtime' }),
     }),

@@ -59,6 +59,10 @@ export const OPTION_ROWS = [
   { name: 'log-max-file', value: 'N', help: 'files of a rotated log that are kept (5)' },
   { name: 'log-level', value: 'LEVEL', help: 'of the daemon’s own log: debug, info, warn, error (info)' },
   { name: 'log-format', value: 'FORMAT', help: 'text or json (text on a terminal, else json)' },
+  {
+    name: 'keep-cgroup-mode',
+    help: 'do not ask the kernel to favour changes of cgroups (favordynmods); starts take up to 20 ms longer',
+  },
   { name: 'stop-containers', help: 'stop all containers when the daemon is stopped; otherwise they run on' },
   {
     name: 'config',

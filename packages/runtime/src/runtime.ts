@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, type HostPath, isErrno, type Logger, SlipwayError } from '@slipway/base';
@@ -23,6 +24,8 @@ export interface OpenRuntimeOptions {
   /** By name; `crun`, `runc` and `runsc` are found in the usual folders without being named here. */
   readonly runtimes: Readonly<Record<string, RuntimeConfig>>;
   readonly defaultRuntime?: string | undefined;
+  /** Ask the kernel, for the whole host, to favour changes of cgroups: a start or an exec is up to 20 ms quicker. */
+  readonly quickenCgroups: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -53,6 +56,7 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     drivers.set(found.name, new OciDriver({ ...found, stateDir }));
   }
+  if (options.quickenCgroups) quickenCgroups(shimPath, logger);
   const runtime = new ShimRuntime(runRoot, new ShimLauncher(shimPath, logger), drivers, clock);
   try {
     const preferred = options.defaultRuntime === undefined ? ['crun', 'runc'] : [options.defaultRuntime];
@@ -62,6 +66,13 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
     await runtime[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Where the kernel cannot, things are as they were. */
+function quickenCgroups(shimPath: string, logger: Logger): void {
+  execFile(shimPath, ['quicken'], (error) => {
+    if (error !== null) logger.debug({}, 'this kernel cannot favour changes of cgroups');
+  });
 }
 
 class ShimRuntime implements Runtime {

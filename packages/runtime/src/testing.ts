@@ -76,6 +76,7 @@ export async function openBench(name: string, reopen?: string): Promise<Bench> {
     runRoot: hostPath(join(root, 'run')),
     shimPath: SHIM_PATH,
     runtimes: {},
+    quickenCgroups: false,
     clock: systemClock,
     logger: silentLogger,
   });

@@ -64,6 +64,7 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
     runRoot: hostPath(join(root, 'run')),
     shimPath: join(SHIM, 'build/slipway-shim'),
     runtimes: {},
+    quickenCgroups: false,
     clock: systemClock,
     logger: silentLogger,
   });
