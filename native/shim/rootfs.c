@@ -33,6 +33,14 @@ bool rootfs_enter_namespace(char *why, size_t size) {
   return true;
 }
 
+/*
+ * OCI runtimes keep a container from writing to them by a copy of themselves, which they make and execute again at each
+ * call (CVE-2019-5736); where they stand read-only they need not. It can fail: then they go on copying.
+ */
+void rootfs_protect(const char *program) {
+  if (mount(program, program, NULL, MS_BIND, NULL) == 0) mount(NULL, program, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
+}
+
 static int open_in_root(int root, const char *path) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
   return (int)syscall(SYS_openat2, root, path, &how, sizeof how);

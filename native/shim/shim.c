@@ -423,6 +423,7 @@ static void start_container(char *payload, size_t size) {
     if (!(texts[i] = next_string(&s))) _exit(1);
   delete_argv = next_list(&s);
   begun = true;
+  if (delete_argv && delete_argv[0]) rootfs_protect(delete_argv[0]);
   cookie = texts[0];
   exit_path = texts[1];
   memory_cgroup = texts[5];

@@ -38,6 +38,8 @@ struct rootfs {
   char **binds; /* source, target, source, target, … */
 };
 bool rootfs_enter_namespace(char *why, size_t why_size);
+/* A program that a container could otherwise reach through /proc/PID/exe. */
+void rootfs_protect(const char *program);
 bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);
 
 /* log.c: Docker's json-file format. */
