@@ -38,7 +38,6 @@ const calls = {
     'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *options)',
   ),
   umount2: libc.func('int umount2(const void *path, int flags)'),
-  syncfs: libc.func('int syncfs(int fd)'),
   ioctl: libc.func('int ioctl(int fd, ulong request, void *argument)'),
 } as const;
 
@@ -186,19 +185,6 @@ export const mount = (source: Name, target: Name, type: string, flags: number, o
 /** @see umount2(2) */
 export const umount2 = (path: Name, flags = 0): void =>
   void check(calls.umount2(cString(path), flags), 'umount2', path);
-
-/** Writes all that the file system of `fd` has in memory to its disk. */
-export const syncfs = (fd: number): void => void check(calls.syncfs(fd), 'syncfs');
-
-/** `syncfs` on a thread of its own, since it may take seconds. */
-export function syncfsAsync(fd: number): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  calls.syncfs.async(fd, (error: unknown, result: number) => {
-    if (error === null && result === 0) resolve();
-    else reject(error ?? Object.assign(new Error('EIO: syncfs'), { code: 'EIO', syscall: 'syncfs' }));
-  });
-  return promise;
-}
 
 const FS_IOC_GETFLAGS = 0x80086601;
 const FS_IOC_SETFLAGS = 0x40086602;

@@ -15,10 +15,12 @@ export interface BuildContext {
 }
 
 const OCI_VERSION = '1.0.2';
-const MASKED =
+/** Docker's masked paths for a container that is not privileged. */
+export const MASKED_PATHS =
   `/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list
   /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap`.split(/\s+/);
-const READONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
+/** Docker's read-only paths for a container that is not privileged. */
+export const READONLY_PATHS = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
 
 /** What a container may do with devices by default: make any, use the harmless ones. */
 const DEFAULT_DEVICE_RULES = [
@@ -59,15 +61,6 @@ export function buildSpec(
     ...(Object.keys(options.annotations).length === 0 ? {} : { annotations: options.annotations }),
     linux: buildLinux(options, capabilities, host, warn),
   };
-}
-
-/** The process of an exec with the same rules as the container's first: capabilities, limits, privileges. */
-export function buildExecProcess(
-  options: SpecOptions,
-  { host = localHost(), warn = () => {} }: BuildContext = {},
-): OciProcess {
-  const capabilities = containerCapabilities({ ...options, available: host.capabilities, warn });
-  return buildProcess(options, capabilities, host, warn);
 }
 
 function buildProcess(
@@ -134,8 +127,8 @@ function buildLinux(
   const mapping = (list: NonNullable<typeof idMappings>['uid']) =>
     list.map(({ containerId, hostId, size }) => ({ containerID: containerId, hostID: hostId, size }));
   const seccomp = buildSeccomp(options, capabilities, host);
-  const masked = options.maskedPaths ?? (privileged ? [] : MASKED);
-  const readonly = options.readonlyPaths ?? (privileged ? [] : READONLY);
+  const masked = options.maskedPaths ?? (privileged ? [] : MASKED_PATHS);
+  const readonly = options.readonlyPaths ?? (privileged ? [] : READONLY_PATHS);
   return {
     namespaces: buildNamespaces(options),
     ...(idMappings === undefined

@@ -1,27 +1,12 @@
 import { join } from 'node:path';
 import type { ContainerConfig, HostConfig } from '@slipway/api/docker';
 import { formatTimeNs } from '@slipway/base';
+import { MASKED_PATHS, READONLY_PATHS } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
 import { logPath } from '../run/start.ts';
 import { toDockerState } from './docker-state.ts';
 import { keySet, mountToWire, networksToWire, portMapToWire } from './wire.ts';
-
-const MASKED_PATHS = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-];
-const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /** Docker's whole description of a container. @see Docker Engine API v1.51, ContainerInspect */
 export async function inspectContainer(
