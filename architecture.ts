@@ -10,8 +10,9 @@ export const packageImports: Readonly<Record<string, readonly string[]>> = {
   store: ['base', 'oci'],
   runtime: ['base', 'oci'],
   http: ['base', 'api'],
-  engine: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http'],
-  daemon: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http', 'engine'],
+  distribution: ['base', 'oci', 'api', 'http'],
+  engine: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http', 'distribution'],
+  daemon: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http', 'distribution', 'engine'],
   client: ['base', 'api'],
   cli: ['base', 'api', 'client'],
 };
@@ -23,4 +24,8 @@ export const sliceImports: Readonly<Record<string, readonly string[]>> = {
   volumes: ['events'],
   networks: ['events'],
   containers: ['events', 'images', 'volumes', 'networks'],
+  accounts: [],
+  registry: ['events', 'accounts'],
+  ecr: ['registry', 'accounts'],
+  transfer: ['events', 'images'],
 };

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
 import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
 import type { ImageId } from '@slipway/oci';
-import type { Store } from '@slipway/store';
+import type { Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
@@ -15,6 +15,7 @@ import { type ListedImage, layersSizeBytes, listImages } from './list.ts';
 import { type LoadOptions, loadImages } from './load.ts';
 import { type PruneReport, pruneImages } from './prune.ts';
 import { ImageRecords } from './records.ts';
+import { type NewImage, type RegisterOptions, registerImage } from './register.ts';
 import { type RemovedImage, type RemoveOptions, removeImage } from './remove.ts';
 import { saveImages } from './save.ts';
 import { tagImage } from './tag.ts';
@@ -34,6 +35,7 @@ export interface ImageServiceOptions {
 export class ImageService {
   readonly #context: ImageContext;
   #usersOf: (id: ImageId) => readonly ImageUser[] = () => [];
+  #keptBeside: () => Roots = () => ({});
 
   constructor({ store, events, clock, logger, scratchRoot, toolPath }: ImageServiceOptions) {
     const catalog = new ImageCatalog(new ImageRecords(store.database));
@@ -46,7 +48,7 @@ export class ImageService {
       scratchRoot,
       toolPath,
       usersOf: (id) => this.#usersOf(id),
-      collectGarbage: () => store.collectGarbage({ roots: () => catalog.roots() }),
+      collectGarbage: () => store.collectGarbage({ roots: () => joinRoots(catalog.roots(), this.#keptBeside()) }),
     };
   }
 
@@ -69,6 +71,21 @@ export class ImageService {
   /** The containers slice says which containers stand on an image. Images may not ask it themselves. */
   setUsers(usersOf: (id: ImageId) => readonly ImageUser[]): void {
     this.#usersOf = usersOf;
+  }
+
+  /** The registry says what the store must keep for its repositories. Images may not ask it themselves. */
+  setKeptBeside(roots: () => Roots): void {
+    this.#keptBeside = roots;
+  }
+
+  /** Frees the blobs and snapshots that neither an image nor anything beside them needs. */
+  collectGarbage(): Promise<{ readonly freedBytes: number }> {
+    return this.#context.collectGarbage();
+  }
+
+  /** Records an image whose blobs are here, as a pull ends. @see registerImage */
+  register(image: NewImage, options: RegisterOptions): Promise<Image> {
+    return registerImage(this.#context, image, options);
   }
 
   /**
@@ -138,3 +155,8 @@ export class ImageService {
     return pruneImages(this.#context, filters);
   }
 }
+
+const joinRoots = (a: Roots, b: Roots): Roots => ({
+  blobs: [...(a.blobs ?? []), ...(b.blobs ?? [])],
+  snapshots: [...(a.snapshots ?? []), ...(b.snapshots ?? [])],
+});

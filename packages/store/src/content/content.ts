@@ -31,12 +31,28 @@ export interface ContentStore {
   read(digest: Digest, maxBytes?: number): Promise<Buffer>;
   /** Writes a whole small blob; does nothing when it is there. */
   write(bytes: Uint8Array): Promise<BlobInfo>;
-  /** Starts to write a blob. Until `commit` nothing of it can be seen; disposing an uncommitted ingest removes it. */
-  ingest(expected?: Expected): Promise<Ingest>;
+  /**
+   * Starts to write a blob. Until `commit` nothing of it can be seen; disposing an uncommitted ingest removes it, unless it
+   * has a key ([A-Za-z0-9._-], at most 128): then it stays, past the process's end too, and the next ingest with that key goes
+   * on after the bytes that are there.
+   * @throws Conflict while an ingest with that key is open
+   */
+  ingest(expected?: Expected, options?: { readonly key?: string | undefined }): Promise<Ingest>;
+  /** The ingests that have a key. */
+  listIngests(): AsyncIterable<IngestInfo>;
+  /** Removes an ingest that has a key and that nobody has open; nothing when there is none. @throws Conflict while it is open */
+  deleteIngest(key: string): Promise<void>;
   /** @throws NotFound */
   delete(digest: Digest): Promise<void>;
   /** The blob as what an unpacker reads. @throws NotFound */
   source(digest: Digest): Promise<BlobSource>;
+}
+
+/** An ingest that has a key. */
+export interface IngestInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly updatedAtMs: number;
 }
 
 /** A blob while it is written. Hashing goes with the writing. */
@@ -48,6 +64,10 @@ export interface Ingest extends AsyncDisposable {
   source(): BlobSource;
   /** Takes the chunk, which must not change afterwards: it is written in batches, and the disk's error may come later. */
   write(chunk: Uint8Array): Promise<void>;
+  /** Resolves once all that was taken would survive the process's death. */
+  flush(): Promise<void>;
+  /** Gives it up: what was written is removed, also where it has a key. */
+  abandon(): Promise<void>;
   /**
    * Verifies size and digest, fsyncs, renames into place, fsyncs the folder. Idempotent for content that is there.
    * @throws DataLoss when size or digest is not what was expected, naming both.

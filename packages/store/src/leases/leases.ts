@@ -16,14 +16,18 @@ export interface LeasedResources {
 export interface Lease extends AsyncDisposable {
   readonly id: string;
   readonly expiresAtMs: number;
+  readonly outlivesProcess: boolean;
   /** Adds to what the lease keeps, at once. @throws NotFound when the lease has ended */
   add(resources: LeasedResources): void;
 }
 
 /** Leases outlive the process, so that what a crash interrupted can be carried on until they expire. */
 export interface Leases {
-  /** A new lease; it ends by itself after `ttlMs` (24 hours by default). */
-  acquire(options?: { ttlMs?: number; resources?: LeasedResources }): Lease;
+  /**
+   * A new lease; it ends by itself after `ttlMs` (24 hours by default). With `outlivesProcess` it is meant to hold past a
+   * restart, for work that the next process carries on.
+   */
+  acquire(options?: { ttlMs?: number; resources?: LeasedResources; outlivesProcess?: boolean }): Lease;
   /** A lease of before. @throws NotFound */
   get(id: string): Lease;
   list(): Lease[];

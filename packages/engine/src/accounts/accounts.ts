@@ -1,0 +1,59 @@
+import type { Doorkeeper, RegistryAction, Visitor } from '@slipway/distribution/server';
+
+/** Leave to do something with the repositories whose names fit; `*` stands for any characters. */
+export interface Grant {
+  readonly repositories: string;
+  readonly actions: readonly RegistryAction[];
+}
+
+/** Somebody who may use the TCP door. */
+export interface Account {
+  readonly name: string;
+  readonly isAdmin: boolean;
+  readonly grants: readonly Grant[];
+  readonly createdAtMs: number;
+}
+
+/** What the AWS tools sign with. */
+export interface AccessKey {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly account: string;
+}
+
+/**
+ * Who may use the TCP door. While there is no account, whoever reaches the port (this machine alone) is an administrator,
+ * as with any registry that was given no users.
+ */
+export interface Accounts extends Doorkeeper {
+  list(): readonly Account[];
+  /** @throws AlreadyExists, InvalidArgument for a bad name or a short password */
+  add(account: {
+    name: string;
+    password: string;
+    isAdmin?: boolean;
+    grants?: readonly Grant[];
+  }): Promise<Account>;
+  /** Changes what is given. @throws NotFound */
+  update(
+    name: string,
+    changes: { password?: string; isAdmin?: boolean; grants?: readonly Grant[] },
+  ): Promise<Account>;
+  /** With its access keys; its tokens are worth nothing from now on. @throws NotFound */
+  remove(name: string): void;
+  /** A bearer token for what of `scopes` the visitor may do. `expiresInSeconds` from now. */
+  issueToken(
+    visitor: Visitor,
+    scopes: readonly { readonly repository: string; readonly actions: readonly RegistryAction[] }[],
+    options?: { readonly expiresInSeconds?: number },
+  ): Promise<{ readonly token: string; readonly expiresInSeconds: number; readonly issuedAtMs: number }>;
+  /** @throws NotFound */
+  addAccessKey(account: string): AccessKey;
+  findAccessKey(accessKeyId: string): AccessKey | undefined;
+  listAccessKeys(account: string): readonly Pick<AccessKey, 'accessKeyId' | 'account'>[];
+  removeAccessKey(accessKeyId: string): void;
+  /** The account as a visitor, with all that it may do. @throws NotFound */
+  visitor(name: string): Visitor;
+  /** Whether there is any account; while there is none, everybody is let in. */
+  readonly isGuarded: boolean;
+}
