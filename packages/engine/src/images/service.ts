@@ -48,13 +48,14 @@ export class ImageService {
       scratchRoot,
       toolPath,
       usersOf: (id) => this.#usersOf(id),
-      collectGarbage: () => store.collectGarbage({ roots: () => joinRoots(catalog.roots(), this.#keptBeside()) }),
+      collectGarbage: () =>
+        store.collectGarbage({ roots: () => joinRoots(catalog.roots(), this.#keptBeside()) }),
     };
   }
 
   /**
-   * Frees what loads, imports and bootstraps of an earlier process held when it died: nobody carries them on. To be called
-   * once, at start.
+   * Frees what loads, imports and bootstraps of an earlier process held when it died: nobody carries them on. Leases that
+   * outlive their process stay. To be called once, at start.
    */
   async recover(): Promise<void> {
     const { store, collectGarbage, scratchRoot, logger } = this.#context;
@@ -62,7 +63,7 @@ export class ImageService {
     await rm(scratchRoot, { recursive: true, force: true }).catch((error: unknown) =>
       logger.warn({ error: errorMessage(error) }, `cannot empty ${scratchRoot}`),
     );
-    const abandoned = store.leases.list();
+    const abandoned = store.leases.list().filter(({ outlivesProcess }) => !outlivesProcess);
     if (abandoned.length === 0) return;
     for (const lease of abandoned) await lease[Symbol.asyncDispose]();
     await collectGarbage();

@@ -1,5 +1,5 @@
 import { errorMessage, isSlipwayError, type Logger } from '@slipway/base';
-import { computeChainIds, type Digest, imageConfigSchema, indexSchema, manifestSchema } from '@slipway/oci';
+import { computeChainIds, type Digest, imageConfigSchema } from '@slipway/oci';
 import type { CollectableContentStore } from '../content/file-content-store.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { CollectableSnapshotter } from '../snapshots/overlay-snapshotter.ts';
@@ -59,6 +59,8 @@ export async function collectGarbage(
     snapshots: await Array.fromAsync(snapshots.list()),
   };
 
+  const present = new Set<string>(candidates.blobs.map(({ digest }) => digest));
+
   // Leases first: what goes from a lease to a record between the two is seen in both, not in neither.
   const held = leases.held();
   const given = await roots();
@@ -68,9 +70,10 @@ export async function collectGarbage(
   for (let digest = pending.pop(); digest !== undefined; digest = pending.pop()) {
     if (needed.blobs.has(digest)) continue;
     needed.blobs.add(digest);
+    if (!present.has(digest) && !fresh.blobs.has(digest)) continue;
     const found = await references(digest);
-    pending.push(...found.blobs);
-    neededSnapshots.push(...found.snapshots);
+    for (const blob of found.blobs) pending.push(blob);
+    for (const key of found.snapshots) neededSnapshots.push(key);
   }
   const parents = new Map(candidates.snapshots.map(({ key, parent }) => [key, parent]));
   for (const { key, kind } of candidates.snapshots) if (kind !== 'committed') neededSnapshots.push(key);
@@ -114,7 +117,10 @@ export async function collectGarbage(
   return collected;
 }
 
-/** What a manifest, index or image configuration refers to; nothing for any other blob, or one that is not there. */
+/**
+ * What a manifest, index, artifact manifest or image configuration refers to; nothing for any other blob, or one that is
+ * not there. A `subject` is not kept: who shows referrers decides how long they and it stay.
+ */
 export async function documentReferences(
   content: CollectableContentStore,
   digest: Digest,
@@ -127,23 +133,26 @@ export async function documentReferences(
   ) {
     return { blobs: [], snapshots: [] };
   }
-  let document: unknown;
+  let document: Readonly<Record<string, unknown>>;
   try {
     document = JSON.parse((await content.read(digest, DOCUMENT_MAX_BYTES)).toString());
   } catch {
     return { blobs: [], snapshots: [] };
   }
-  const manifest = manifestSchema.safeParse(document).data;
-  const index = indexSchema.safeParse(document).data;
   const config = imageConfigSchema.safeParse(document).data;
   return {
-    blobs: [
-      ...(manifest === undefined ? [] : [manifest.config, ...manifest.layers]),
-      ...(index?.manifests ?? []),
-    ].map((descriptor) => descriptor.digest),
+    blobs: [document.config, ...DESCRIPTOR_LISTS.flatMap((name) => document[name])]
+      .map((descriptor) => (descriptor as { digest?: unknown } | null | undefined)?.digest)
+      .filter((named): named is Digest => typeof named === 'string' && STORABLE.test(named)),
     snapshots: config === undefined ? [] : computeChainIds(config.rootfs.diff_ids),
   };
 }
+
+/** Where a manifest, an index and an artifact manifest say what they are made of. */
+const DESCRIPTOR_LISTS = ['layers', 'manifests', 'blobs'] as const;
+
+/** Documents are pushed by anybody, and may name what this store cannot have. */
+const STORABLE = /^sha256:[a-f0-9]{64}$/;
 
 async function startsWithBrace(content: CollectableContentStore, digest: Digest): Promise<boolean> {
   for await (const bytes of content.open(digest, { length: 1 })) return bytes[0] === 0x7b;

@@ -1,16 +1,18 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, unlinkSync } from 'node:fs';
+import { constants, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { type FileHandle, open, opendir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostPath, hostPath, isErrno, type Random, SlipwayError } from '@slipway/base';
 import { computeDigest, type Digest, digestHex, formatDigest, isDigest, parseDigest } from '@slipway/oci';
 import { wrapErrno } from '../errno.ts';
-import { type BlobSource, openBlobSource, Watermark } from './blob-source.ts';
-import type { BlobInfo, ContentStore, Expected, Ingest } from './content.ts';
+import { type BlobSource, openBlobSource } from './blob-source.ts';
+import type { BlobInfo, ContentStore, Expected, Ingest, IngestInfo } from './content.ts';
+import { FileIngest, type FileIngestOptions } from './file-ingest.ts';
 
 const READ_CHUNK_BYTES = 256 << 10;
-const WRITE_BATCH_BYTES = 1 << 20;
 const DEFAULT_READ_MAX_BYTES = 16 << 20;
+/** Where ingests with a key are, by their keys; the others are in the folder above. */
+const KEPT = 'kept';
+const KEY = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/;
 
 /** What garbage collection needs of the store beyond its contract. */
 export interface CollectableContentStore extends ContentStore {
@@ -23,7 +25,10 @@ export interface CollectableContentStore extends ContentStore {
   onCommit(listener: (digest: Digest) => void): Disposable;
 }
 
-/** A content store in `root`, an OCI image layout's `blobs/` beside `ingest/`. Unfinished ingests of before are removed. */
+/**
+ * A content store in `root`, an OCI image layout's `blobs/` beside `ingest/`. Unfinished ingests of before are removed,
+ * those with a key stay.
+ */
 export function openContentStore(root: string, { random }: { random: Random }): CollectableContentStore {
   return new FileContentStore(root, random);
 }
@@ -33,6 +38,7 @@ class FileContentStore implements CollectableContentStore {
   readonly #ingests: string;
   readonly #random: Random;
   readonly #listeners = new Set<(digest: Digest) => void>();
+  readonly #openKeys = new Set<string>();
   readonly #committing = new Set<{ readonly digest: Digest }>();
 
   constructor(root: string, random: Random) {
@@ -40,8 +46,10 @@ class FileContentStore implements CollectableContentStore {
     this.#ingests = join(root, 'ingest');
     this.#random = random;
     mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
-    rmSync(this.#ingests, { recursive: true, force: true });
-    mkdirSync(this.#ingests, { mode: 0o700 });
+    mkdirSync(join(this.#ingests, KEPT), { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#ingests)) {
+      if (name !== KEPT) rmSync(join(this.#ingests, name), { recursive: true });
+    }
   }
 
   async info(digest: Digest): Promise<BlobInfo> {
@@ -121,14 +129,37 @@ class FileContentStore implements CollectableContentStore {
     return await ingest.commit();
   }
 
-  async ingest(expected: Expected = {}): Promise<Ingest> {
+  async ingest(
+    expected: Expected = {},
+    { key }: { readonly key?: string | undefined } = {},
+  ): Promise<Ingest> {
     if (expected.digest !== undefined) this.#pathOf(expected.digest);
+    if (key !== undefined) return await this.#openKept(key, expected);
     const path = hostPath(join(this.#ingests, this.#random.hex(16)));
     try {
-      const file = await open(path, 'wx', 0o600);
-      return new FileIngest(file, path, expected, (digest) => this.#finish(path, digest));
+      const file = await open(path, 'wx+', 0o600);
+      return this.#ingestInto(file, path, { expected, presentBytes: 0, isKept: false, onEnd: () => {} });
     } catch (error) {
       throw wrapErrno(error, 'cannot start to write a blob');
+    }
+  }
+
+  async *listIngests(): AsyncIterable<IngestInfo> {
+    for await (const { name: key } of await opendir(join(this.#ingests, KEPT))) {
+      const status = await stat(join(this.#ingests, KEPT, key)).catch((error: unknown) => {
+        if (!isErrno(error, 'ENOENT')) throw wrapErrno(error, `cannot look at ingest ${key}`);
+      });
+      if (status !== undefined) yield { key, sizeBytes: status.size, updatedAtMs: status.mtimeMs };
+    }
+  }
+
+  async deleteIngest(key: string): Promise<void> {
+    const path = this.#keptPath(key);
+    using _held = this.#holdKey(key);
+    try {
+      await unlink(path);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw wrapErrno(error, `cannot remove ingest ${key}`);
     }
   }
 
@@ -162,6 +193,52 @@ class FileContentStore implements CollectableContentStore {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
+  async #openKept(key: string, expected: Expected): Promise<Ingest> {
+    const path = this.#keptPath(key);
+    const held = this.#holdKey(key);
+    let file: FileHandle | undefined;
+    try {
+      file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+      let { size } = await file.stat();
+      if (size > (expected.sizeBytes ?? size)) {
+        await file.truncate();
+        size = 0;
+      }
+      const onEnd = () => held[Symbol.dispose]();
+      return this.#ingestInto(file, path, { expected, presentBytes: size, isKept: true, onEnd });
+    } catch (error) {
+      await file?.close().catch(() => {});
+      held[Symbol.dispose]();
+      throw wrapErrno(error, `cannot go on writing ingest ${key}`);
+    }
+  }
+
+  #ingestInto(
+    file: FileHandle,
+    path: HostPath,
+    options: Omit<FileIngestOptions, 'file' | 'path' | 'finish'>,
+  ): Ingest {
+    return new FileIngest({ ...options, file, path, finish: (digest) => this.#finish(path, digest) });
+  }
+
+  /** The key is its holder's alone until disposed. */
+  #holdKey(key: string): Disposable {
+    if (this.#openKeys.has(key))
+      throw new SlipwayError('Conflict', `ingest ${key} is open: wait until who writes it has ended`);
+    this.#openKeys.add(key);
+    return { [Symbol.dispose]: () => void this.#openKeys.delete(key) };
+  }
+
+  #keptPath(key: string): HostPath {
+    if (!KEY.test(key)) {
+      throw new SlipwayError(
+        'InvalidArgument',
+        `ingest key ${JSON.stringify(key.slice(0, 200))}: give 1 to 128 of A-Z a-z 0-9 . _ -`,
+      );
+    }
+    return hostPath(join(this.#ingests, KEPT, key));
+  }
+
   async #finish(ingestPath: string, digest: Digest): Promise<BlobInfo> {
     using _announced = this.#announce(digest);
     await rename(ingestPath, this.#pathOf(digest));
@@ -191,132 +268,6 @@ class FileContentStore implements CollectableContentStore {
       throw new SlipwayError('NotImplemented', `digest ${digest}: only sha256 is supported`);
     }
     return join(this.#blobs, digestHex(digest));
-  }
-}
-
-class FileIngest implements Ingest {
-  readonly path: HostPath;
-  readonly #file: FileHandle;
-  readonly #expected: Expected;
-  readonly #finish: (digest: Digest) => Promise<BlobInfo>;
-  readonly #hash = createHash('sha256');
-  #watermark: Watermark | undefined;
-  #writtenBytes = 0;
-  #flushedBytes = 0;
-  #batch: Uint8Array[] = [];
-  #batchBytes = 0;
-  #flushing: Promise<void> = Promise.resolve();
-  #state: 'open' | 'committed' | 'disposed' = 'open';
-
-  constructor(
-    file: FileHandle,
-    path: HostPath,
-    expected: Expected,
-    finish: (digest: Digest) => Promise<BlobInfo>,
-  ) {
-    this.#file = file;
-    this.path = path;
-    this.#expected = expected;
-    this.#finish = finish;
-  }
-
-  get writtenBytes(): number {
-    return this.#writtenBytes;
-  }
-
-  source(): BlobSource {
-    if (this.#watermark === undefined) {
-      this.#watermark = new Watermark();
-      this.#watermark.advance(this.#flushedBytes);
-    }
-    return openBlobSource(this.path, this.#watermark);
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#requireOpen();
-    const limit = this.#expected.sizeBytes;
-    if (limit !== undefined && this.#writtenBytes + chunk.byteLength > limit) {
-      throw new SlipwayError(
-        'DataLoss',
-        `blob ${this.#expected.digest ?? ''} is larger than the ${limit} bytes it was said to be`,
-      );
-    }
-    this.#hash.update(chunk);
-    this.#batch.push(chunk);
-    this.#batchBytes += chunk.byteLength;
-    this.#writtenBytes += chunk.byteLength;
-    if (this.#batchBytes >= WRITE_BATCH_BYTES) await this.#startFlush();
-  }
-
-  /** Hands the batch to the disk and returns while it is written, so that the next one is hashed meanwhile. */
-  async #startFlush(): Promise<void> {
-    await this.#flushing;
-    const batch = this.#batch;
-    const position = this.#writtenBytes - this.#batchBytes;
-    this.#batch = [];
-    this.#batchBytes = 0;
-    this.#flushing = this.#flush(batch, position);
-    this.#flushing.catch(() => {});
-  }
-
-  async #flush(batch: readonly Uint8Array[], position: number): Promise<void> {
-    const lengthBytes = batch.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    let rest = batch;
-    let at = position;
-    try {
-      while (at < position + lengthBytes) {
-        const { bytesWritten } = await this.#file.writev(rest, at);
-        at += bytesWritten;
-        // Short only where the disk fills up: what is left goes again, for the error that tells.
-        if (at < position + lengthBytes) rest = [Buffer.concat(batch).subarray(at - position)];
-      }
-    } catch (error) {
-      throw wrapErrno(error, `cannot write blob ${this.#expected.digest ?? this.path}`);
-    }
-    this.#watermark?.advance(at);
-    this.#flushedBytes = at;
-  }
-
-  async commit(expected: Expected = {}): Promise<BlobInfo> {
-    this.#requireOpen();
-    const digest = formatDigest(this.#hash.digest('hex'));
-    for (const { digest: wanted, sizeBytes } of [this.#expected, expected]) {
-      if (sizeBytes !== undefined && sizeBytes !== this.#writtenBytes) {
-        throw new SlipwayError(
-          'DataLoss',
-          `blob ${wanted ?? digest} was said to be ${sizeBytes} bytes large and is ${this.#writtenBytes}`,
-        );
-      }
-      if (wanted !== undefined && wanted !== digest) {
-        throw new SlipwayError('DataLoss', `blob was said to be ${wanted} and is ${digest}`);
-      }
-    }
-    try {
-      await this.#startFlush();
-      await this.#flushing;
-      await this.#file.sync();
-      await this.#file.close();
-      const info = await this.#finish(digest);
-      this.#state = 'committed';
-      this.#watermark?.end('complete');
-      return info;
-    } catch (error) {
-      throw wrapErrno(error, `cannot keep blob ${digest}`);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state !== 'open') return;
-    this.#state = 'disposed';
-    this.#watermark?.end('abandoned');
-    await this.#flushing.catch(() => {});
-    await this.#file.close().catch(() => {});
-    await unlink(this.path).catch(() => {});
-  }
-
-  #requireOpen(): void {
-    if (this.#state !== 'open')
-      throw new SlipwayError('FailedPrecondition', `the ingest is ${this.#state} already`);
   }
 }
 

@@ -21,7 +21,7 @@ export interface Lease extends AsyncDisposable {
   add(resources: LeasedResources): void;
 }
 
-/** Leases outlive the process, so that what a crash interrupted can be carried on until they expire. */
+/** Leases are on disk: after a crash the next process decides which of them still hold, until they expire. */
 export interface Leases {
   /**
    * A new lease; it ends by itself after `ttlMs` (24 hours by default). With `outlivesProcess` it is meant to hold past a
@@ -48,20 +48,25 @@ const MIGRATIONS = [
      PRIMARY KEY (kind, key, lease_id)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX lease_resources_by_lease ON lease_resources (lease_id);`,
+  'ALTER TABLE leases ADD COLUMN outlives_process INTEGER NOT NULL DEFAULT 0',
 ];
 
 /** The leases recorded in `database`. */
 export function openLeases(database: Database, { clock, random }: { clock: Clock; random: Random }): Leases {
   database.migrate('leases', MIGRATIONS);
   const listeners = new Set<(resources: LeasedResources) => void>();
-  const toLease = (id: string, expiresAtMs: number): Lease => ({
+  const toLease = (id: string, expiresAtMs: number, outlivesProcess: boolean): Lease => ({
     id,
     expiresAtMs,
+    outlivesProcess,
     add: (resources) => add(id, resources),
     [Symbol.asyncDispose]: async () => {
       database.prepare('DELETE FROM leases WHERE id = ?').run(id);
     },
   });
+
+  const fromRow = (row: Record<string, unknown>): Lease =>
+    toLease(row.id as string, row.expires_at_ms as number, row.outlives_process === 1);
 
   function add(id: string, { blobs = [], snapshots = [] }: LeasedResources): void {
     if (database.prepare('SELECT 1 FROM leases WHERE id = ?').get(id) === undefined) throw notFound(id);
@@ -76,28 +81,24 @@ export function openLeases(database: Database, { clock, random }: { clock: Clock
   }
 
   return {
-    acquire({ ttlMs = DEFAULT_TTL_MS, resources = {} } = {}) {
-      const lease = toLease(random.hex(16), clock.nowMs() + ttlMs);
+    acquire({ ttlMs = DEFAULT_TTL_MS, resources = {}, outlivesProcess = false } = {}) {
+      const lease = toLease(random.hex(16), clock.nowMs() + ttlMs, outlivesProcess);
       database.transaction(() => {
         database
-          .prepare('INSERT INTO leases (id, expires_at_ms) VALUES (?, ?)')
-          .run(lease.id, lease.expiresAtMs);
+          .prepare('INSERT INTO leases (id, expires_at_ms, outlives_process) VALUES (?, ?, ?)')
+          .run(lease.id, lease.expiresAtMs, outlivesProcess ? 1 : 0);
         add(lease.id, resources);
       });
       return lease;
     },
 
     get(id) {
-      const row = database.prepare('SELECT expires_at_ms FROM leases WHERE id = ?').get(id);
+      const row = database.prepare('SELECT * FROM leases WHERE id = ?').get(id);
       if (row === undefined) throw notFound(id);
-      return toLease(id, row.expires_at_ms as number);
+      return fromRow(row);
     },
 
-    list: () =>
-      database
-        .prepare('SELECT * FROM leases ORDER BY id')
-        .all()
-        .map((row) => toLease(row.id as string, row.expires_at_ms as number)),
+    list: () => database.prepare('SELECT * FROM leases ORDER BY id').all().map(fromRow),
 
     held() {
       database.prepare('DELETE FROM leases WHERE expires_at_ms <= ?').run(clock.nowMs());

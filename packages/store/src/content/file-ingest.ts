@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, unlink } from 'node:fs/promises';
+import { type HostPath, SlipwayError } from '@slipway/base';
+import { type Digest, formatDigest } from '@slipway/oci';
+import { wrapErrno } from '../errno.ts';
+import { type BlobSource, openBlobSource, Watermark } from './blob-source.ts';
+import type { BlobInfo, Expected, Ingest } from './content.ts';
+
+const READ_CHUNK_BYTES = 1 << 20;
+const WRITE_BATCH_BYTES = 1 << 20;
+
+export interface FileIngestOptions {
+  /** Open for reading and writing; the ingest closes it. */
+  readonly file: FileHandle;
+  readonly path: HostPath;
+  readonly expected: Expected;
+  /** What the file holds of an earlier process's writing. */
+  readonly presentBytes: number;
+  /** Whether the file stays when the ingest is disposed before its commit. */
+  readonly isKept: boolean;
+  /** Moves the verified file to its place. */
+  readonly finish: (digest: Digest) => Promise<BlobInfo>;
+  /** Told once the ingest has nothing open any more. */
+  readonly onEnd: () => void;
+}
+
+/** A blob that is written to a file, hashed on the way. */
+export class FileIngest implements Ingest {
+  readonly path: HostPath;
+  readonly #options: FileIngestOptions;
+  readonly #hash = createHash('sha256');
+  /** The bytes of before are hashed while the caller goes and gets the others; undefined once that is done. */
+  #rehash: Promise<void> | undefined;
+  #watermark: Watermark | undefined;
+  #writtenBytes: number;
+  #flushedBytes: number;
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+  #flushing: Promise<void> = Promise.resolve();
+  #state: 'open' | 'committed' | 'disposed' = 'open';
+
+  constructor(options: FileIngestOptions) {
+    this.#options = options;
+    this.path = options.path;
+    this.#writtenBytes = options.presentBytes;
+    this.#flushedBytes = options.presentBytes;
+    if (options.presentBytes > 0) {
+      this.#rehash = this.#hashPresent();
+      this.#rehash.catch(() => {});
+    }
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  source(): BlobSource {
+    if (this.#watermark === undefined) {
+      this.#watermark = new Watermark();
+      this.#watermark.advance(this.#flushedBytes);
+    }
+    return openBlobSource(this.path, this.#watermark);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#requireOpen();
+    if (this.#rehash !== undefined) await this.#rehash;
+    const limit = this.#options.expected.sizeBytes;
+    if (limit !== undefined && this.#writtenBytes + chunk.byteLength > limit) {
+      await this.abandon();
+      throw new SlipwayError(
+        'DataLoss',
+        `blob ${this.#options.expected.digest ?? ''} is larger than the ${limit} bytes it was said to be`,
+      );
+    }
+    this.#hash.update(chunk);
+    this.#batch.push(chunk);
+    this.#batchBytes += chunk.byteLength;
+    this.#writtenBytes += chunk.byteLength;
+    if (this.#batchBytes >= WRITE_BATCH_BYTES) await this.#startFlush();
+  }
+
+  async flush(): Promise<void> {
+    this.#requireOpen();
+    await this.#startFlush();
+    await this.#flushing;
+  }
+
+  async commit(expected: Expected = {}): Promise<BlobInfo> {
+    this.#requireOpen();
+    await this.#rehash;
+    const digest = formatDigest(this.#hash.digest('hex'));
+    const difference = this.#differenceFrom([this.#options.expected, expected], digest);
+    if (difference !== undefined) {
+      await this.abandon();
+      throw difference;
+    }
+    try {
+      await this.#startFlush();
+      await this.#flushing;
+      await this.#sync();
+      await this.#options.file.close();
+      const info = await this.#options.finish(digest);
+      this.#state = 'committed';
+      this.#watermark?.end('complete');
+      this.#options.onEnd();
+      return info;
+    } catch (error) {
+      throw wrapErrno(error, `cannot keep blob ${digest}`);
+    }
+  }
+
+  abandon(): Promise<void> {
+    return this.#end({ isKept: false });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#end({ isKept: this.#options.isKept });
+  }
+
+  async #end({ isKept }: { isKept: boolean }): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'disposed';
+    this.#watermark?.end('abandoned');
+    const { file, onEnd } = this.#options;
+    await this.#rehash?.catch(() => {});
+    // Where the disk refuses, the next ingest goes on after what it took.
+    if (isKept) await this.#startFlush().catch(() => {});
+    await this.#flushing.catch(() => {});
+    await file.close().catch(() => {});
+    if (!isKept) await unlink(this.path).catch(() => {});
+    onEnd();
+  }
+
+  async #hashPresent(): Promise<void> {
+    const { file, presentBytes } = this.#options;
+    const buffer = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, presentBytes));
+    try {
+      for (let at = 0; at < presentBytes && this.#state === 'open'; ) {
+        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, presentBytes - at), at);
+        if (bytesRead === 0)
+          throw new SlipwayError('DataLoss', `${this.path} became shorter while it was read`);
+        this.#hash.update(buffer.subarray(0, bytesRead));
+        at += bytesRead;
+      }
+    } catch (error) {
+      throw wrapErrno(error, `cannot read what is there of blob ${this.#name}`);
+    }
+    this.#rehash = undefined;
+  }
+
+  /** Hands the batch to the disk and returns while it is written, so that the next one is hashed meanwhile. */
+  async #startFlush(): Promise<void> {
+    await this.#flushing;
+    const batch = this.#batch;
+    const position = this.#writtenBytes - this.#batchBytes;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#flushing = this.#flush(batch, position);
+    this.#flushing.catch(() => {});
+  }
+
+  async #flush(batch: readonly Uint8Array[], position: number): Promise<void> {
+    const lengthBytes = batch.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    let rest = batch;
+    let at = position;
+    try {
+      while (at < position + lengthBytes) {
+        const { bytesWritten } = await this.#options.file.writev(rest, at);
+        at += bytesWritten;
+        // Short only where the disk fills up: what is left goes again, for the error that tells.
+        if (at < position + lengthBytes) rest = [Buffer.concat(batch).subarray(at - position)];
+      }
+    } catch (error) {
+      throw wrapErrno(error, `cannot write blob ${this.#name}`);
+    }
+    this.#watermark?.advance(at);
+    this.#flushedBytes = at;
+  }
+
+  /** After a failure the kernel may drop the pages and tell nobody again, so nothing is built on this file any more. */
+  async #sync(): Promise<void> {
+    try {
+      await this.#options.file.sync();
+    } catch (error) {
+      await this.abandon();
+      throw error;
+    }
+  }
+
+  #differenceFrom(expectations: readonly Expected[], digest: Digest): SlipwayError | undefined {
+    for (const { digest: wanted, sizeBytes } of expectations) {
+      if (sizeBytes !== undefined && sizeBytes !== this.#writtenBytes) {
+        return new SlipwayError(
+          'DataLoss',
+          `blob ${wanted ?? digest} was said to be ${sizeBytes} bytes large and is ${this.#writtenBytes}`,
+        );
+      }
+      if (wanted !== undefined && wanted !== digest) {
+        return new SlipwayError('DataLoss', `blob was said to be ${wanted} and is ${digest}`);
+      }
+    }
+    return undefined;
+  }
+
+  get #name(): string {
+    return this.#options.expected.digest ?? this.path;
+  }
+
+  #requireOpen(): void {
+    if (this.#state !== 'open')
+      throw new SlipwayError('FailedPrecondition', `the ingest is ${this.#state} already`);
+  }
+}
