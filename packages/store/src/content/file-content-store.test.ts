@@ -68,7 +68,7 @@ test('what was flushed into an ingest with a key survives kill -9 and is carried
     child.kill('SIGKILL');
     await once(child, 'exit');
     const content = open(root);
-    assert.deepEqual(readdirSync(join(root, 'ingest')), ['kept']);
+    assert.deepEqual(readdirSync(join(root, 'ingest')), ['kept-upload']);
     await using ingest = await content.ingest({ digest }, { key: 'upload' });
     assert.equal(ingest.writtenBytes, 1_234_567);
     await ingest.write(BYTES.subarray(1_234_567));

@@ -10,8 +10,8 @@ import { FileIngest, type FileIngestOptions } from './file-ingest.ts';
 
 const READ_CHUNK_BYTES = 256 << 10;
 const DEFAULT_READ_MAX_BYTES = 16 << 20;
-/** Where ingests with a key are, by their keys; the others are in the folder above. */
-const KEPT = 'kept';
+/** What the file of an ingest with a key is called, before the key. */
+const KEPT = 'kept-';
 const KEY = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/;
 
 /** What garbage collection needs of the store beyond its contract. */
@@ -46,9 +46,9 @@ class FileContentStore implements CollectableContentStore {
     this.#ingests = join(root, 'ingest');
     this.#random = random;
     mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
-    mkdirSync(join(this.#ingests, KEPT), { recursive: true, mode: 0o700 });
+    mkdirSync(this.#ingests, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(this.#ingests)) {
-      if (name !== KEPT) rmSync(join(this.#ingests, name), { recursive: true });
+      if (!name.startsWith(KEPT)) rmSync(join(this.#ingests, name), { recursive: true });
     }
   }
 
@@ -145,8 +145,10 @@ class FileContentStore implements CollectableContentStore {
   }
 
   async *listIngests(): AsyncIterable<IngestInfo> {
-    for await (const { name: key } of await opendir(join(this.#ingests, KEPT))) {
-      const status = await stat(join(this.#ingests, KEPT, key)).catch((error: unknown) => {
+    for await (const { name } of await opendir(this.#ingests)) {
+      if (!name.startsWith(KEPT)) continue;
+      const key = name.slice(KEPT.length);
+      const status = await stat(join(this.#ingests, name)).catch((error: unknown) => {
         if (!isErrno(error, 'ENOENT')) throw wrapErrno(error, `cannot look at ingest ${key}`);
       });
       if (status !== undefined) yield { key, sizeBytes: status.size, updatedAtMs: status.mtimeMs };
@@ -236,7 +238,7 @@ class FileContentStore implements CollectableContentStore {
         `ingest key ${JSON.stringify(key.slice(0, 200))}: give 1 to 128 of A-Z a-z 0-9 . _ -`,
       );
     }
-    return hostPath(join(this.#ingests, KEPT, key));
+    return hostPath(join(this.#ingests, `${KEPT}${key}`));
   }
 
   async #finish(ingestPath: string, digest: Digest): Promise<BlobInfo> {
