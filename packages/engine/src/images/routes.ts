@@ -2,6 +2,7 @@ import { type ImagePruneReply, type ProgressMessage, progressLines } from '@slip
 import { SlipwayError } from '@slipway/base';
 import {
   empty,
+  type Handler,
   json,
   queryFilters,
   queryFlag,
@@ -13,7 +14,6 @@ import {
   requireKnownFilters,
   stream,
 } from '@slipway/http';
-import { formatFamiliar, parseReference, withDefaultTag } from '@slipway/oci';
 import { LIST_FILTERS, PRUNE_FILTERS } from './filters.ts';
 import type { ImageService } from './service.ts';
 import { targetReference } from './tag.ts';
@@ -21,8 +21,14 @@ import { toHistoryItem, toInspect, toSummary } from './wire.ts';
 
 type ImageHandler = (images: ImageService, request: RouteRequest) => Promise<Reply> | Reply;
 
+/** Endpoints that docker's API shares between images and registries, so that both sides answer one path. */
+export interface SharedHandlers {
+  /** `POST /images/create` with `fromImage`. */
+  readonly pull?: Handler | undefined;
+}
+
 /** The Docker Engine API's image endpoints, and Slipway's bootstrap. Image names have slashes, so they are wildcards. */
-export function imageRoutes(images: ImageService): Route[] {
+export function imageRoutes(images: ImageService, { pull }: SharedHandlers = {}): Route[] {
   const route = (method: Route['method'], path: string, handler: ImageHandler): Route => ({
     method,
     path,
@@ -31,7 +37,7 @@ export function imageRoutes(images: ImageService): Route[] {
   return [
     route('GET', '/images/json', list),
     route('POST', '/images/load', load),
-    route('POST', '/images/create', create),
+    route('POST', '/images/create', (_, request) => create(images, request, pull)),
     route('POST', '/images/prune', prune),
     route('GET', '/images/get', saveSeveral),
     route('GET', '/images/*/get', saveOne),
@@ -108,14 +114,18 @@ function bootstrap(images: ImageService, { query, signal }: RouteRequest): Reply
 }
 
 /** `docker import` and `docker pull` share an endpoint. */
-function create(images: ImageService, request: RouteRequest): Reply {
-  const { query } = request;
-  const source = queryText(query, 'fromSrc');
+function create(
+  images: ImageService,
+  request: RouteRequest,
+  pull: Handler | undefined,
+): Promise<Reply> | Reply {
+  const source = queryText(request.query, 'fromSrc');
   if (source !== undefined) return importArchive(images, request, source);
-  const name = queryText(query, 'fromImage');
-  if (name === undefined)
+  if (queryText(request.query, 'fromImage') === undefined)
     throw new SlipwayError('InvalidArgument', 'set fromImage to pull, or fromSrc to import');
-  return pull(name, queryText(query, 'tag'));
+  if (pull === undefined)
+    throw new SlipwayError('NotImplemented', 'this engine was composed without registries: it cannot pull');
+  return pull(request);
 }
 
 function importArchive(images: ImageService, { query, body, signal }: RouteRequest, source: string): Reply {
@@ -139,16 +149,4 @@ function importArchive(images: ImageService, { query, body, signal }: RouteReque
     yield { status: image.id };
   }
   return progress(messages());
-}
-
-/** Registries come with an issue of their own; until then the answer says what to do. */
-function pull(name: string, tag: string | undefined): never {
-  const separator = tag?.includes(':') === true ? '@' : ':';
-  const reference = formatFamiliar(
-    withDefaultTag(parseReference(tag === undefined ? name : `${name}${separator}${tag}`)),
-  );
-  throw new SlipwayError(
-    'NotImplemented',
-    `cannot pull ${reference}: registries are not supported yet; use "slipway image bootstrap busybox" or "debian:SUITE", or "slipway load"`,
-  );
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
 import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
-import type { ImageId } from '@slipway/oci';
+import type { ImageId, Reference } from '@slipway/oci';
 import type { Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
@@ -146,6 +146,12 @@ export class ImageService {
 
   tag(source: string, repository: string, tag: string): void {
     tagImage(this.#context, source, repository, tag);
+  }
+
+  /** Gives an image that is here more names, in one transaction: what a registry calls it. @throws NotFound */
+  addReferences(id: ImageId, references: readonly Reference[]): Image {
+    const { catalog, clock } = this.#context;
+    return catalog.add(catalog.get(id), references, clock.nowMs());
   }
 
   remove(reference: string, options: RemoveOptions): Promise<RemovedImage[]> {

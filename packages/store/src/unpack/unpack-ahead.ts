@@ -65,7 +65,12 @@ export function beginAhead(
 
   const layer: AheadLayer = {
     async take(signal) {
-      if (isTaken || !hasStarted) return undefined;
+      if (isTaken) return undefined;
+      if (!hasStarted) {
+        // It is unpacked from its blob now: a thread that came free must not begin it a second time.
+        stop.abort();
+        return undefined;
+      }
       isTaken = true;
       const onAbort = () => stop.abort(signal?.reason);
       if (signal?.aborted) onAbort();
