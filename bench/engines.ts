@@ -2,25 +2,24 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { eventually, mustRun, runCommand } from '../test/integration/harness/command.ts';
 import { peers } from '../test/integration/harness/peers.ts';
+import type { Contender, Group } from './figure.ts';
 
 const checkout = join(import.meta.dirname, '..');
 
 /** One of the engines that are measured beside each other. */
-export interface Engine extends AsyncDisposable {
-  readonly name: string;
-  /** Of its daemon, as the daemon tells it. */
-  readonly version: string;
+export interface Engine extends Contender, AsyncDisposable {
   /** Everything that it owns is below. */
   readonly root: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly daemonPid: number;
   /** Runs a docker command line (docker CLI 28) and returns how long it took. @throws when it fails. */
   docker(...args: readonly string[]): Promise<number>;
   /** One request over a kept connection. @throws for any status of 400 and more. */
   api(method: string, path: string, body?: unknown): Promise<unknown>;
+  /** The same, its answer as it is: a stream of progress is no single value. */
+  apiText(method: string, path: string, body?: unknown): Promise<string>;
 }
 
 /** Starts a program as the engine's daemon, its log in `root`. */
@@ -46,14 +45,37 @@ const podman: Start = (root, socketPath) => [
   ...['system', 'service', '--time', '0', `unix://${socketPath}`],
 ];
 
-/** Those that are installed, Slipway first. What cannot be started is told to `say` and left out. */
-export async function startEngines(root: string, say: (line: string) => void): Promise<Engine[]> {
+/** Debian sid's, unpacked beside, with its containerd; it needs no network of its own to pull. */
+const dockerd28: Start = (root, socketPath) => [
+  ...[
+    'env',
+    `PATH=${dirname(peers.dockerd28 ?? '')}:${join(dirname(peers.dockerd28 ?? ''), '../bin')}:${process.env.PATH}`,
+  ],
+  peers.dockerd28 as string,
+  ...['--bridge', 'none', '--iptables=false', '--ip6tables=false', '--storage-driver', 'overlay2'],
+  ...['--data-root', join(root, 'data'), '--exec-root', join(root, 'run'), '--host', `unix://${socketPath}`],
+  ...['--pidfile', join(root, 'pid')],
+];
+
+type Wanted = readonly [name: string, start: Start, isInstalled: boolean];
+
+export const allEngines: readonly Wanted[] = [
+  ['slipway', slipwayd, true],
+  ['dockerd', dockerd, peers.dockerd !== undefined],
+  ['podman', podman, peers.podman !== undefined],
+];
+
+export const pullEngines: readonly Wanted[] = [
+  ['slipway', slipwayd, true],
+  ['dockerd-28', dockerd28, peers.dockerd28 !== undefined],
+];
+
+/** Those of `wanted` that are installed. What cannot be started is told to `say` and left out. */
+export async function startEngines(
+  { root, stack, say }: Parameters<Group['start']>[0],
+  wanted: readonly Wanted[],
+): Promise<Engine[]> {
   if (peers.docker === undefined) throw new Error('docker CLI 28 is missing; script/peers brings it');
-  const wanted: [string, Start, boolean][] = [
-    ['slipway', slipwayd, true],
-    ['dockerd', dockerd, peers.dockerd !== undefined],
-    ['podman', podman, peers.podman !== undefined],
-  ];
   const engines: Engine[] = [];
   for (const [name, start, isInstalled] of wanted) {
     if (!isInstalled) {
@@ -61,7 +83,7 @@ export async function startEngines(root: string, say: (line: string) => void): P
       continue;
     }
     try {
-      engines.push(await DaemonUnderTest.start(name, start, join(root, name)));
+      engines.push(stack.use(await DaemonUnderTest.start(name, start, join(root, name))));
     } catch (error) {
       if (name === 'slipway') throw error;
       say(`${name} does not work here: left out (${String(error).split('\n')[0]})`);
@@ -120,7 +142,12 @@ class DaemonUnderTest implements Engine {
     return durationMs;
   }
 
-  api(method: string, path: string, body?: unknown): Promise<unknown> {
+  async api(method: string, path: string, body?: unknown): Promise<unknown> {
+    const text = await this.apiText(method, path, body);
+    return text.startsWith('{') ? JSON.parse(text) : text;
+  }
+
+  apiText(method: string, path: string, body?: unknown): Promise<string> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers =
       payload === undefined
@@ -136,7 +163,7 @@ class DaemonUnderTest implements Engine {
           response.on('end', () => {
             const text = Buffer.concat(chunks).toString();
             if ((response.statusCode ?? 500) >= 400) reject(new Error(`${method} ${path}: ${text}`));
-            else resolve(text.startsWith('{') ? JSON.parse(text) : text);
+            else resolve(text);
           });
         },
       );

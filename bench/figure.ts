@@ -1,36 +1,56 @@
-import type { Engine } from './engines.ts';
 import type { Samples } from './samples.ts';
 
-/** What a figure must reach. Where dockerd is named, what dockerd gave in the same run. */
+/** A program that is measured beside others. */
+export interface Contender {
+  readonly name: string;
+  readonly version: string;
+  readonly daemonPid: number;
+}
+
+/** What a figure must reach. The peer is the group's second contender, in the same run. */
 export type Goal =
   | { readonly atMost: number }
-  | { readonly timesDockerdAtMost: number }
-  | { readonly timesDockerdAtLeast: number };
+  | { readonly timesPeerAtMost: number }
+  | { readonly timesPeerAtLeast: number };
 
 export interface MeasureOptions {
-  /** How often each engine is measured for a figure that takes some tens of milliseconds. */
+  /** How often each contender is measured for a figure that takes some tens of milliseconds. */
   readonly rounds: number;
   readonly checkout: string;
 }
 
-/** One line of the table: what is measured, how, and what it must reach. */
-export interface Figure {
+/** One line of a table: what is measured, how, and what it must reach. */
+export interface Figure<C extends Contender = Contender> {
   /** For `--only`. */
   readonly name: string;
   readonly title: string;
-  readonly unit: 'ms' | '/s' | 'MB';
+  /** `x` is a ratio, of which less is better. */
+  readonly unit: 'ms' | '/s' | 'MB' | 'MB/s' | 'x';
   readonly goal?: Goal;
-  /** By the name of the engine. */
-  measure(engines: readonly Engine[], options: MeasureOptions): Promise<Map<string, Samples>>;
+  /** By the name of the contender. */
+  measure(contenders: readonly C[], options: MeasureOptions): Promise<Map<string, Samples>>;
 }
 
-/** Whether a figure reached its goal; undefined when it has none, or when dockerd was not there to compare. */
-export function isReached(goal: Goal | undefined, medians: ReadonlyMap<string, number>): boolean | undefined {
-  const ours = medians.get('slipway');
+/** Figures that are measured with the same contenders, Slipway first: one table. */
+export interface Group<C extends Contender = Contender> {
+  readonly figures: readonly Figure<C>[];
+  /** Starts those that are installed; `stack` ends them. What cannot be started is told to `say` and left out. */
+  start(options: {
+    readonly root: string;
+    readonly checkout: string;
+    readonly stack: AsyncDisposableStack;
+    readonly say: (line: string) => void;
+  }): Promise<C[]>;
+}
+
+/** Whether a figure reached its goal; undefined when it has none, or when the peer was not there to compare. */
+export function isReached(
+  goal: Goal | undefined,
+  { ours, peers }: { readonly ours: number | undefined; readonly peers: number | undefined },
+): boolean | undefined {
   if (goal === undefined || ours === undefined) return undefined;
   if ('atMost' in goal) return ours <= goal.atMost;
-  const dockerds = medians.get('dockerd');
-  if (dockerds === undefined) return undefined;
-  if ('timesDockerdAtMost' in goal) return ours <= dockerds * goal.timesDockerdAtMost;
-  return ours >= dockerds * goal.timesDockerdAtLeast;
+  if (peers === undefined) return undefined;
+  if ('timesPeerAtMost' in goal) return ours <= peers * goal.timesPeerAtMost;
+  return ours >= peers * goal.timesPeerAtLeast;
 }

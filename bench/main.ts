@@ -1,23 +1,21 @@
 /**
- * Runs the same command lines against Slipway and, where they are installed, dockerd and podman, in turns, and prints
+ * Runs the same command lines against Slipway and, where they are installed, other engines and registries, in turns, and prints
  * medians, ratios and what must be reached. See `script/bench --help`.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mustRun } from '../test/integration/harness/command.ts';
-import { type Engine, startEngines } from './engines.ts';
-import type { Figure } from './figure.ts';
-import { loadFigures } from './figures/load.ts';
-import { memoryFigures } from './figures/memory.ts';
-import { startFigures } from './figures/starts.ts';
+import type { Contender, Figure, Group } from './figure.ts';
+import { engineGroup } from './groups/engines.ts';
+import { pullGroup } from './groups/pull.ts';
+import { registryGroup } from './groups/registry.ts';
 import { forgetPeaks, peakBytes, processTree } from './processes.ts';
-import { formatTable, type Row, toJson } from './report.ts';
+import { formatTable, type Row, type Table, toJson } from './report.ts';
 
 const HELP = `Usage: script/bench [OPTIONS]
 
-Measures Slipway beside dockerd and podman, where they are installed, in one run and in turns.
+Measures Slipway beside dockerd, podman and docker-registry, where they are installed, in one run and in turns.
 
   --quick        fewer rounds: about a minute and a half
   --only NAME    one figure (may be repeated): NAMES
@@ -27,7 +25,12 @@ Measures Slipway beside dockerd and podman, where they are installed, in one run
 The results are also kept in bench/results.
 `;
 
-const figures: readonly Figure[] = [...memoryFigures, ...startFigures, ...loadFigures];
+const groups: readonly Group[] = [
+  engineGroup,
+  pullGroup,
+  registryGroup,
+] as readonly unknown[] as readonly Group[];
+const figures = groups.flatMap((group) => group.figures);
 const checkout = join(import.meta.dirname, '..');
 const { values: options } = parseArgs({
   options: {
@@ -54,46 +57,36 @@ async function main(): Promise<void> {
       process.exit(1);
     });
   }
-  const engines = await startEngines(root, say);
-  for (const engine of engines) cleanUp.use(engine);
-  const names = engines.map(({ name, version }) => `${name} ${version}`).join(', ');
-  say(`${names}; load of the machine ${loadavg()[0]?.toFixed(1)}`);
-  const working = await giveBusybox(engines, root);
-
-  const rows: Row[] = [];
-  for (const figure of wanted) rows.push(await measure(figure, working));
-  const results = toJson(rows, working);
-  await keep(results);
-  process.stdout.write(options.json ? `${results}\n` : formatTable(rows, working));
-}
-
-/** Every engine gets the same image; one that cannot run it is left out. */
-async function giveBusybox(engines: readonly Engine[], root: string): Promise<Engine[]> {
-  const [slipway, ...others] = engines;
-  if (slipway === undefined) return [];
-  const archive = join(root, 'busybox.tar');
-  await mustRun([join(checkout, 'script/slipway'), 'image', 'bootstrap', 'busybox'], { env: slipway.env });
-  await slipway.docker('save', '-o', archive, 'busybox:latest');
-  const working = [slipway];
-  for (const engine of others) {
-    try {
-      await engine.docker('load', '-i', archive);
-      await engine.docker('run', '--rm', 'busybox:latest', 'true');
-      working.push(engine);
-    } catch (error) {
-      say(
-        `${engine.name} cannot run a container here: left out (${String(error).trim().split('\n').at(-1)})`,
-      );
-    }
+  const tables: Table[] = [];
+  for (const group of groups) {
+    const figures = group.figures.filter((figure) => wanted.includes(figure));
+    if (figures.length > 0) tables.push(await measureGroup({ ...group, figures }, root, cleanUp));
   }
-  return working;
+  await keep(toJson(tables));
+  process.stdout.write(
+    options.json
+      ? `${toJson(tables)}\n`
+      : tables.map(({ rows, contenders }) => formatTable(rows, contenders)).join('\n'),
+  );
 }
 
-async function measure(figure: Figure, engines: readonly Engine[]): Promise<Row> {
+async function measureGroup(group: Group, root: string, cleanUp: AsyncDisposableStack): Promise<Table> {
+  await using stack = new AsyncDisposableStack();
+  // Also on Ctrl-C; disposing twice is harmless.
+  cleanUp.use(stack);
+  const contenders = await group.start({ root, checkout, stack, say });
+  const names = contenders.map(({ name, version }) => `${name} ${version}`).join(', ');
+  say(`${names}; load of the machine ${loadavg()[0]?.toFixed(1)}`);
+  const rows: Row[] = [];
+  for (const figure of group.figures) rows.push(await measure(figure, contenders));
+  return { rows, contenders };
+}
+
+async function measure(figure: Figure, contenders: readonly Contender[]): Promise<Row> {
   say(figure.title.trim());
-  for (const { daemonPid } of engines) forgetPeaks(processTree(daemonPid));
-  const samples = await figure.measure(engines, { rounds: options.quick ? 5 : 20, checkout });
-  const peaks = new Map(engines.map(({ name, daemonPid }) => [name, peakBytes(processTree(daemonPid))]));
+  for (const { daemonPid } of contenders) forgetPeaks(processTree(daemonPid));
+  const samples = await figure.measure(contenders, { rounds: options.quick ? 5 : 20, checkout });
+  const peaks = new Map(contenders.map(({ name, daemonPid }) => [name, peakBytes(processTree(daemonPid))]));
   return { figure, samples, peaks };
 }
 

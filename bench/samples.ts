@@ -1,6 +1,6 @@
-import type { Engine } from './engines.ts';
+import type { Contender } from './figure.ts';
 
-/** What one engine gave for one figure. The unit is the figure's. */
+/** What one contender gave for one figure. The unit is the figure's. */
 export interface Samples {
   readonly values: readonly number[];
   readonly median: number;
@@ -15,21 +15,21 @@ export function summarize(values: readonly number[]): Samples {
 }
 
 /**
- * Measures the engines in turns, so that what else goes on in the machine meets all of them; who is first changes
+ * Measures the contenders in turns, so that what else goes on in the machine meets all of them; who is first changes
  * from round to round. The first round warms up and is not counted, unless `warmUp` is false.
  */
-export async function inTurns(
-  engines: readonly Engine[],
+export async function inTurns<C extends Contender>(
+  contenders: readonly C[],
   rounds: number,
-  measure: (engine: Engine) => Promise<number>,
+  measure: (contender: C) => Promise<number>,
   { warmUp = true }: { readonly warmUp?: boolean } = {},
 ): Promise<Map<string, Samples>> {
-  const values = new Map<string, number[]>(engines.map(({ name }) => [name, []]));
+  const values = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = warmUp ? -1 : 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? engines : engines.toReversed();
-    for (const engine of order) {
-      const value = await measure(engine);
-      if (round >= 0) values.get(engine.name)?.push(value);
+    const order = round % 2 === 0 ? contenders : contenders.toReversed();
+    for (const contender of order) {
+      const value = await measure(contender);
+      if (round >= 0) values.get(contender.name)?.push(value);
     }
   }
   return new Map([...values].map(([name, list]) => [name, summarize(list)]));

@@ -10,7 +10,7 @@ const CONTAINERS = 10;
 const SETTLE_MS = 12_000;
 
 /** All daemons of the engine, with nothing to do. */
-const idle: Figure = {
+const idle: Figure<Engine> = {
   name: 'idle',
   title: 'daemons idle, resident',
   unit: 'MB',
@@ -27,7 +27,7 @@ const idle: Figure = {
 };
 
 /** What each of ten running containers costs beyond its own processes: the shims, and what the daemons grew. */
-const eachContainer: Figure = {
+const eachContainer: Figure<Engine> = {
   name: 'each',
   title: 'each running container, beyond its own',
   unit: 'MB',
@@ -69,4 +69,4 @@ async function shimsOf(engine: Engine): Promise<number[]> {
   return [...shims];
 }
 
-export const memoryFigures: readonly Figure[] = [idle, eachContainer];
+export const memoryFigures: readonly Figure<Engine>[] = [idle, eachContainer];

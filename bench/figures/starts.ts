@@ -7,17 +7,17 @@ const IMAGE = 'busybox:latest';
 const AT_A_TIME = 8;
 
 /** `docker run --rm`, from the command line to the end of the client. */
-const dockerRun = (network: 'bridge' | 'none' | 'host', goal?: number): Figure => ({
+const dockerRun = (network: 'bridge' | 'none' | 'host', goal?: number): Figure<Engine> => ({
   name: `run-${network}`,
   title: `docker run --rm, ${network}`,
   unit: 'ms',
-  ...(goal === undefined ? {} : { goal: { timesDockerdAtMost: goal } }),
+  ...(goal === undefined ? {} : { goal: { timesPeerAtMost: goal } }),
   measure: (engines, { rounds }) =>
     inTurns(engines, rounds, (engine) => engine.docker('run', '--rm', '--network', network, IMAGE, 'true')),
 });
 
 /** The engine alone, without a client's own start: one container's life over one kept connection. */
-const apiLife: Figure = {
+const apiLife: Figure<Engine> = {
   name: 'api',
   title: 'API: create, start, wait, remove',
   unit: 'ms',
@@ -31,7 +31,7 @@ const apiLife: Figure = {
 };
 
 /** Where the time of `api` goes. */
-const apiStep = (step: keyof LifeDurations, title: string): Figure => ({
+const apiStep = (step: keyof LifeDurations, title: string): Figure<Engine> => ({
   name: `api-${step}`,
   title: `  of it: ${title}`,
   unit: 'ms',
@@ -69,11 +69,11 @@ const startsASecond = (
   title: string,
   runOnce: (engine: Engine) => Promise<unknown>,
   goal?: number,
-): Figure => ({
+): Figure<Engine> => ({
   name,
   title,
   unit: '/s',
-  ...(goal === undefined ? {} : { goal: { timesDockerdAtLeast: goal } }),
+  ...(goal === undefined ? {} : { goal: { timesPeerAtLeast: goal } }),
   measure: (engines, { rounds }) =>
     inTurns(engines, Math.ceil(rounds / 5), async (engine) => {
       const durationS = 4;
@@ -92,11 +92,11 @@ const startsASecond = (
 });
 
 /** A program in a container that runs already. */
-const execTrue: Figure = {
+const execTrue: Figure<Engine> = {
   name: 'exec',
   title: 'docker exec true',
   unit: 'ms',
-  goal: { timesDockerdAtMost: 1 / 2 },
+  goal: { timesPeerAtMost: 1 / 2 },
   measure: async (engines, { rounds }) => {
     for (const engine of engines) await engine.docker('run', '-d', '--name', 'exec', IMAGE, 'sleep', '3600');
     try {
@@ -108,7 +108,7 @@ const execTrue: Figure = {
 };
 
 /** `slipway version`, and beside it what docker's own client takes for the same with each engine. */
-const version: Figure = {
+const version: Figure<Engine> = {
   name: 'version',
   title: 'slipway version (others: docker version)',
   unit: 'ms',
@@ -121,7 +121,7 @@ const version: Figure = {
 };
 
 /** What nobody can be quicker than: the client alone. */
-const clientAlone: Figure = {
+const clientAlone: Figure<Engine> = {
   name: 'client',
   title: 'docker CLI alone (docker --version)',
   unit: 'ms',
@@ -134,7 +134,7 @@ const clientAlone: Figure = {
   },
 };
 
-export const startFigures: readonly Figure[] = [
+export const startFigures: readonly Figure<Engine>[] = [
   dockerRun('bridge', 1 / 5),
   dockerRun('none'),
   dockerRun('host'),
