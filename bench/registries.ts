@@ -75,7 +75,12 @@ export async function startDockerRegistry(storage: string): Promise<RunningRegis
   return await startServer([peers.dockerRegistry, 'serve', join(storage, 'config.yml')], storage, port);
 }
 
-async function startServer(command: readonly string[], root: string, port: number): Promise<RunningRegistry> {
+async function startServer(
+  command: readonly string[],
+  root: string,
+  port: number,
+  cleanUp: () => Promise<void> = async () => {},
+): Promise<RunningRegistry> {
   await mkdir(root, { recursive: true });
   const log = openSync(join(root, 'server.log'), 'a');
   const [program = '', ...args] = command;
