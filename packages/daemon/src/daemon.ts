@@ -42,7 +42,9 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
   const engine = await openEngine(options, floors, host, stack);
   const routes = engineRoutes(options, floors, engine, host);
   const dialect = dockerDialect(SLIPWAY_VERSION);
-  stack.use(await serve({ listen: { socketPath: config.socketPath }, routes, dialect, clock, logger }));
+  stack.use(
+    await serve({ listen: { socketPath: config.socketPath }, sites: [{ dialect, routes }], clock, logger }),
+  );
   protectSocket(config.socketPath, config.socketGroup);
   return stack.move();
 }

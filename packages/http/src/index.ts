@@ -1,8 +1,13 @@
 export * from './body.ts';
+export * from './dialects/aws.ts';
 export type * from './dialects/dialect.ts';
 export * from './dialects/docker.ts';
+export * from './dialects/oci.ts';
+export type { SendFile } from './file-body.ts';
 export * from './query.ts';
 export * from './reply.ts';
 export type * from './route.ts';
 export * from './server.ts';
+export * from './sigv4.ts';
+export type * from './site.ts';
 export * from './version.ts';

@@ -1,17 +1,20 @@
 import type { ServerResponse } from 'node:http';
 import { eitherOf } from './either-of.ts';
-import type { EmptyReply, Headers, JsonReply, StreamReply } from './reply.ts';
+import { openFile, writeFileBody } from './file-body.ts';
+import type { FileReply, Headers, HijackReply, Reply, StreamReply } from './reply.ts';
 
-/** Writes everything but hijacks. Resolves when the last byte was handed to the socket, or the client went. */
+/**
+ * Writes everything but hijacks; of a reply to HEAD the headers alone. Resolves when the last byte was handed to the
+ * socket, or the client went.
+ */
 export async function writeReply(
   response: ServerResponse,
-  reply: JsonReply | StreamReply | EmptyReply,
+  reply: Exclude<Reply, HijackReply>,
   dialectHeaders: Headers,
 ): Promise<void> {
+  if (reply.kind === 'file') return await writeFile(response, reply, dialectHeaders);
   if (response.destroyed) return;
-  response.statusCode = reply.status;
-  setHeaders(response, dialectHeaders);
-  setHeaders(response, reply.headers);
+  setHead(response, reply, dialectHeaders);
   switch (reply.kind) {
     case 'json': {
       if (!response.hasHeader('content-type')) response.setHeader('Content-Type', 'application/json');
@@ -31,10 +34,25 @@ export async function writeReply(
   }
 }
 
+/** Opens the file before anything is said, so that a failure can still be told. */
+async function writeFile(response: ServerResponse, reply: FileReply, dialectHeaders: Headers): Promise<void> {
+  await using handle = hasBody(response) ? await openFile(reply.path) : undefined;
+  if (response.destroyed) return;
+  setHead(response, reply, dialectHeaders);
+  response.setHeader('Content-Length', reply.length);
+  if (handle !== undefined) await writeFileBody(response, handle, reply.offset, reply.length);
+  response.end();
+}
+
 /** The body goes out as it comes, no faster than the client reads. */
 async function writeStream(response: ServerResponse, body: StreamReply['body']): Promise<void> {
   response.flushHeaders();
   const iterator = body[Symbol.asyncIterator]();
+  if (!hasBody(response)) {
+    await iterator.return?.();
+    response.end();
+    return;
+  }
   // Tells the source at once, also while it has nothing to say.
   const onClose = () => void iterator.return?.()?.catch(() => {});
   response.once('close', onClose);
@@ -48,6 +66,18 @@ async function writeStream(response: ServerResponse, body: StreamReply['body']):
     response.off('close', onClose);
   }
   response.end();
+}
+
+const hasBody = (response: ServerResponse): boolean => response.req.method !== 'HEAD';
+
+function setHead(
+  response: ServerResponse,
+  reply: { readonly status: number; readonly headers: Headers },
+  dialectHeaders: Headers,
+): void {
+  response.statusCode = reply.status;
+  setHeaders(response, dialectHeaders);
+  setHeaders(response, reply.headers);
 }
 
 function setHeaders(response: ServerResponse, headers: Headers): void {

@@ -1,5 +1,5 @@
 /** What a handler answers, as data: only the reply writer touches the socket. */
-export type Reply = JsonReply | StreamReply | EmptyReply | HijackReply;
+export type Reply = JsonReply | StreamReply | FileReply | EmptyReply | HijackReply;
 
 export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
@@ -16,6 +16,18 @@ export interface StreamReply {
   readonly status: number;
   readonly headers: Headers;
   readonly body: AsyncIterable<Uint8Array | string>;
+}
+
+/** Bytes of a file that nobody changes meanwhile, with their `Content-Length`. */
+export interface FileReply {
+  readonly kind: 'file';
+  readonly status: number;
+  readonly headers: Headers;
+  readonly path: string;
+  /** In bytes, from the start of the file. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly length: number;
 }
 
 export interface EmptyReply {
@@ -59,6 +71,19 @@ export const stream = (
   status,
   headers: { 'content-type': contentType, ...headers },
   body,
+});
+
+/** A part of a file. When it cannot be opened the dialect's error is answered instead. */
+export const file = (
+  status: number,
+  contentType: string,
+  part: { readonly path: string; readonly offset: number; readonly length: number },
+  headers: Headers = {},
+): FileReply => ({
+  kind: 'file',
+  status,
+  headers: { 'content-type': contentType, ...headers },
+  ...part,
 });
 
 export const empty = (status: number, headers: Headers = {}): EmptyReply => ({

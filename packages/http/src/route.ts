@@ -13,7 +13,7 @@ export interface RouteRequest {
   readonly query: URLSearchParams;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The version the client asked for; the newest when it asked for none. */
+  /** The version the client asked for; the newest when it asked for none; `0.0` of an API without versions. */
   readonly version: ApiVersion;
   readonly body: AsyncIterable<Uint8Array>;
   /** Aborts when the client goes before the reply is complete. */
@@ -24,7 +24,7 @@ export type Handler = (request: RouteRequest) => Promise<Reply> | Reply;
 
 /** A row of a route table. `path` is find-my-way's pattern: `/containers/:id/start`. */
 export interface Route {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly handler: Handler;
   /** The first API version that has it. */

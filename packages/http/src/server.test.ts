@@ -22,8 +22,7 @@ async function start(t: TestContext, routes: readonly Route[]): Promise<string> 
   const socketPath = join(folder, 's.sock');
   const server = await serve({
     listen: { socketPath },
-    routes,
-    dialect: dockerDialect('0.0.0'),
+    sites: [{ routes, dialect: dockerDialect('0.0.0') }],
     clock: systemClock,
     logger: silentLogger,
   });
@@ -449,19 +448,23 @@ test('closing the server ends running streams and hijacked connections', async (
   const socketPath = join(folder, 's.sock');
   const server = await serve({
     listen: { socketPath },
-    routes: [
+    sites: [
       {
-        method: 'POST',
-        path: '/attach',
-        handler: () =>
-          hijack(RAW, async (connection) => {
-            await new Promise<void>((resolve) =>
-              connection.signal.addEventListener('abort', () => resolve()),
-            );
-          }),
+        dialect: dockerDialect('0.0.0'),
+        routes: [
+          {
+            method: 'POST',
+            path: '/attach',
+            handler: () =>
+              hijack(RAW, async (connection) => {
+                await new Promise<void>((resolve) =>
+                  connection.signal.addEventListener('abort', () => resolve()),
+                );
+              }),
+          },
+        ],
       },
     ],
-    dialect: dockerDialect('0.0.0'),
     clock: systemClock,
     logger: silentLogger,
   });

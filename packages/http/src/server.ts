@@ -9,15 +9,15 @@ import { createServer, ServerResponse as Response } from './node-http.ts';
 import type { HijackReply, Reply } from './reply.ts';
 import { writeReply } from './reply-writer.ts';
 import { HttpRequest } from './request.ts';
-import type { Route } from './route.ts';
 import { Router } from './router.ts';
+import type { Site } from './site.ts';
 import { splitVersion } from './version.ts';
 
 export interface ServeOptions {
   /** A Unix socket's path, or a TCP port on an address. The path must be free. */
   readonly listen: { readonly socketPath: string } | { readonly port: number; readonly host: string };
-  readonly routes: readonly Route[];
-  readonly dialect: Dialect;
+  /** The first that takes a request serves it; the last one gets what no other takes. */
+  readonly sites: readonly [Site, ...Site[]];
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -49,19 +49,27 @@ export async function serve(options: ServeOptions): Promise<HttpServer> {
   };
 }
 
+interface OpenSite {
+  readonly dialect: Dialect;
+  readonly router: Router;
+  readonly matches: Site['matches'];
+}
+
 class Connections {
   readonly server: Server;
-  readonly #router: Router;
-  readonly #dialect: Dialect;
+  readonly #sites: readonly OpenSite[];
   readonly #clock: Clock;
   readonly #logger: Logger;
   /** Of the requests that asked for a signal, and of hijacked connections. */
   readonly #running = new Set<AbortController>();
   readonly #upgraded = new Set<Duplex>();
 
-  constructor({ routes, dialect, clock, logger }: ServeOptions) {
-    this.#router = new Router(routes);
-    this.#dialect = dialect;
+  constructor({ sites, clock, logger }: ServeOptions) {
+    this.#sites = sites.map(({ dialect, routes, matches }) => ({
+      dialect,
+      router: new Router(routes),
+      matches,
+    }));
     this.#clock = clock;
     this.#logger = logger;
     this.server = createServer({
@@ -93,15 +101,17 @@ class Connections {
   async #onRequest(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAtMs = this.#clock.monotonicMs();
     const gone = this.#signalOf(response, () => !response.writableFinished);
+    const site = this.#siteOf(incoming);
     try {
-      const reply = await this.#reply(incoming, gone);
+      const reply = await this.#reply(site, incoming, gone);
       // A stream may read the body while it is written, as load and import do.
-      const isDoneWithBody = reply.kind === 'json' || reply.kind === 'empty';
-      if (!incoming.complete && isDoneWithBody) this.#giveUpBody(incoming, response);
+      if (!incoming.complete && reply.kind !== 'stream' && reply.kind !== 'hijack') {
+        this.#giveUpBody(incoming, response);
+      }
       if (reply.kind === 'hijack') {
-        await hijackResponse(incoming, response, reply, this.#hijackContext(gone()));
+        await hijackResponse(incoming, response, reply, this.#hijackContext(site, gone()));
       } else {
-        await writeReply(response, reply, this.#dialect.headers);
+        await this.#write(site, incoming, response, reply);
       }
     } catch (error) {
       this.#abandon(incoming, error, response);
@@ -117,14 +127,15 @@ class Connections {
     socket.once('close', () => this.#upgraded.delete(socket));
     const gone = this.#signalOf(socket, () => true);
     let status = 101;
+    const site = this.#siteOf(incoming);
     try {
-      const reply = await this.#reply(incoming, gone);
+      const reply = await this.#reply(site, incoming, gone);
       if (!incoming.complete) incoming.resume();
       if (reply.kind === 'hijack') {
-        await hijackSocket(socket, reply, this.#hijackContext(gone()));
+        await hijackSocket(socket, reply, this.#hijackContext(site, gone()));
       } else {
         status = reply.status;
-        await this.#refuseUpgrade(incoming, socket, reply);
+        await this.#refuseUpgrade(site, incoming, socket, reply);
       }
     } catch (error) {
       this.#abandon(incoming, error, socket);
@@ -134,6 +145,7 @@ class Connections {
 
   /** An ordinary reply, most often an error, to a client that hoped for an upgrade. */
   async #refuseUpgrade(
+    site: OpenSite,
     incoming: IncomingMessage,
     socket: Duplex,
     reply: Exclude<Reply, HijackReply>,
@@ -143,20 +155,47 @@ class Connections {
     response.assignSocket(socket as Socket);
     socket.on('drain', () => response.emit('drain'));
     const finished = once(response, 'finish');
-    await writeReply(response, reply, this.#dialect.headers);
+    await this.#write(site, incoming, response, reply);
     await finished;
     response.detachSocket(socket as Socket);
     await endSocket(socket, this.#clock);
   }
 
+  #siteOf(incoming: IncomingMessage): OpenSite {
+    const path = (incoming.url ?? '/').split('?', 1)[0] ?? '/';
+    const headers = incoming.headers as Readonly<Record<string, string | undefined>>;
+    const last = this.#sites.at(-1) as OpenSite;
+    return this.#sites.find(({ matches }) => matches?.({ path, headers }) ?? true) ?? last;
+  }
+
+  /** Writes a reply; one whose content cannot be had becomes the dialect's error while nothing was said yet. */
+  async #write(
+    { dialect }: OpenSite,
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    reply: Exclude<Reply, HijackReply>,
+  ): Promise<void> {
+    try {
+      await writeReply(response, reply, dialect.headers());
+    } catch (error) {
+      const told = dialect.error(error);
+      if (response.headersSent || response.destroyed || told.kind === 'hijack') throw error;
+      this.#logger.error({ err: error, ...nameOf(incoming) }, 'reply failed');
+      await writeReply(response, told, dialect.headers());
+    }
+  }
+
   /** What the handler answers; an error becomes the dialect's reply. */
-  async #reply(incoming: IncomingMessage, gone: () => AbortSignal): Promise<Reply> {
-    const dialect = this.#dialect;
+  async #reply(
+    { dialect, router }: OpenSite,
+    incoming: IncomingMessage,
+    gone: () => AbortSignal,
+  ): Promise<Reply> {
     try {
       const url = incoming.url ?? '/';
       const queryAt = url.indexOf('?');
       const target = splitVersion(queryAt === -1 ? url : url.slice(0, queryAt), dialect.versions);
-      const match = this.#router.find(incoming.method ?? '', target.path, target.version);
+      const match = router.find(incoming.method ?? '', target.path, target.version);
       if (match === undefined) return dialect.notFound();
       const search = queryAt === -1 ? '' : url.slice(queryAt + 1);
       return await match.route.handler(
@@ -191,8 +230,8 @@ class Connections {
     };
   }
 
-  #hijackContext(signal: AbortSignal) {
-    return { clock: this.#clock, headers: this.#dialect.headers, signal };
+  #hijackContext({ dialect }: OpenSite, signal: AbortSignal) {
+    return { clock: this.#clock, headers: dialect.headers(), signal };
   }
 
   /** The handler answered without reading the body to its end: read on for a moment, so that the answer arrives. */

@@ -18,7 +18,11 @@ export function compareVersions(a: ApiVersion, b: ApiVersion): number {
  * The path without its version prefix (`/v1.44/info`), and the version asked for: the newest when it has none.
  * @throws InvalidArgument in Docker's words when the version is out of range.
  */
-export function splitVersion(path: string, range: VersionRange): { version: ApiVersion; path: string } {
+export function splitVersion(
+  path: string,
+  range: VersionRange | undefined,
+): { version: ApiVersion; path: string } {
+  if (range === undefined) return { version: '0.0', path };
   const match = /^\/v(\d{1,5}\.\d{1,5})(?=\/)/.exec(path);
   if (match === null) return { version: range.newest, path };
   const version = match[1] as ApiVersion;

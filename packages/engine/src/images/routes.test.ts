@@ -23,8 +23,7 @@ test('names with slashes reach their image, and an import takes its body while i
   });
   const server = await serve({
     listen: { socketPath },
-    routes: imageRoutes(images),
-    dialect: dockerDialect('0'),
+    sites: [{ routes: imageRoutes(images), dialect: dockerDialect('0') }],
     clock: systemClock,
     logger: silentLogger,
   });

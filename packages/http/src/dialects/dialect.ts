@@ -3,9 +3,10 @@ import type { VersionRange } from '../version.ts';
 
 /** How one family of clients wants to be talked to. */
 export interface Dialect {
-  readonly versions: VersionRange;
-  /** On every reply. */
-  readonly headers: Headers;
+  /** What may stand before a path, as `/v1.44`; undefined when the API has no such prefix. */
+  readonly versions?: VersionRange;
+  /** For one reply, whatever it is; the reply's own go before them. */
+  readonly headers: () => Headers;
   /** The reply that tells of an error. */
   readonly error: (error: unknown) => Reply;
   /** No route fits. */

@@ -30,17 +30,20 @@ const STATUS_OF = {
 const STATUS_OF_REASON: Readonly<Record<string, number>> = { PORT_IN_USE: 500 };
 
 /** How Docker's clients are answered. `version` is Slipway's own. */
-export const dockerDialect = (version: string): Dialect => ({
-  versions: DOCKER_API,
-  headers: {
+export function dockerDialect(version: string): Dialect {
+  const headers = {
     'Api-Version': DOCKER_API.newest,
     'Docker-Experimental': 'false',
     Ostype: 'linux',
     Server: `Slipway/${version} (linux)`,
-  },
-  error: errorReply,
-  notFound: () => message(404, 'page not found'),
-});
+  };
+  return {
+    versions: DOCKER_API,
+    headers: () => headers,
+    error: errorReply,
+    notFound: () => message(404, 'page not found'),
+  };
+}
 
 function errorReply(error: unknown): Reply {
   const status = statusOf(error);
