@@ -154,6 +154,15 @@ export class ImageService {
     return catalog.add(catalog.get(id), references, clock.nowMs());
   }
 
+  /** The tags of a repository and what they name, in order. */
+  tagsOf(repository: Reference): { image: Image; tag: string }[] {
+    return this.#context.catalog
+      .referencesIn(repository)
+      .flatMap(({ image, reference: { tag, digest } }) =>
+        tag === undefined || digest !== undefined ? [] : [{ image, tag }],
+      );
+  }
+
   remove(reference: string, options: RemoveOptions): Promise<RemovedImage[]> {
     return removeImage(this.#context, reference, options);
   }

@@ -1,1 +1,2 @@
-export {};
+export { pullHandler, transferRoutes } from './routes.ts';
+export { TransferService, type TransferServiceOptions } from './service.ts';

@@ -1,0 +1,249 @@
+import { collectBytes, mapConcurrent, SlipwayError, shortId } from '@slipway/base';
+import type { Repository } from '@slipway/distribution/client';
+import {
+  computeDigest,
+  type Descriptor,
+  type Digest,
+  type Manifest,
+  type Platform,
+  parseImageConfig,
+  type Reference,
+} from '@slipway/oci';
+import type { Lease } from '@slipway/store';
+import { byteProgress, type Image, type Report } from '../images/index.ts';
+import { CONFIG_MAX_BYTES, requireConfig } from './check-manifest.ts';
+import type { TransferContext } from './context.ts';
+import type { DownloadedBlob } from './downloads.ts';
+
+/** Layers of one pull that are fetched at once. */
+const LAYERS_AT_ONCE = 6;
+/** How long what came of a pull that failed is kept for the next try. */
+const FAILED_KEPT_MS = 60 * 60 * 1000;
+
+/** An image whose manifest is known. */
+export interface ImageToFetch {
+  readonly manifest: Manifest;
+  readonly descriptor: Descriptor;
+  readonly bytes: Buffer;
+  readonly repository: Repository;
+  /** What people are told it is called. */
+  readonly name: string;
+  readonly platform: Platform | undefined;
+  /** What it is called once it is here. */
+  readonly references: readonly Reference[];
+}
+
+/**
+ * Fetches what is not here of an image, and registers it. The configuration and the layers come side by side, and layers
+ * are unpacked while they arrive. What came of a fetch that fails is kept, so that the next one goes on.
+ * @throws what the registry refuses; DataLoss for what is not what its digest says; InvalidArgument
+ */
+export async function fetchImage(
+  context: TransferContext,
+  image: ImageToFetch,
+  report: Report,
+  signal: AbortSignal,
+): Promise<Image> {
+  const { manifest, descriptor, bytes, references } = image;
+  const { images, records, clock, repository } = { ...context, ...image };
+  const known = images.find(manifest.config.digest);
+  if (known !== undefined) {
+    requireConfig(known.document, manifest, image);
+    for (const { digest } of manifest.layers) report(layerStatus(digest, 'Already exists'));
+    return images.addReferences(known.id, references);
+  }
+  await using kept = keepForNextTry(context, manifest, descriptor.digest);
+  const { lease } = kept;
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  const config = fetchConfig(context, image, both);
+  const layers = fetchLayers(context, image, report, both);
+  try {
+    const [configBytes] = await Promise.all([config, layers]);
+    await using blobs = await layers;
+    const registered = await images.register(
+      {
+        configBytes,
+        layers: manifest.layers,
+        manifestBytes: { bytes, mediaType: descriptor.mediaType },
+        references,
+      },
+      {
+        lease,
+        signal,
+        ahead: (index) => {
+          const layer = blobs.ahead(index);
+          const blob = manifest.layers[index]?.digest;
+          return layer === undefined || blob === undefined ? undefined : { layer, blob };
+        },
+        onProgress: unpackProgress(manifest, report),
+      },
+    );
+    records.addPlaces(
+      [...manifest.layers, manifest.config].map(({ digest }) => digest),
+      repository.name,
+      clock.nowMs(),
+    );
+    kept.succeed();
+    return registered;
+  } catch (error) {
+    stop.abort(error);
+    await config.catch(() => {});
+    await layers.then(
+      (blobs) => blobs[Symbol.asyncDispose](),
+      () => {},
+    );
+    throw error;
+  }
+}
+
+/**
+ * A lease on all of an image, past the process's end. Disposed, it is gone after a success, and after a failure it holds
+ * for the next try, but not for long.
+ */
+function keepForNextTry({ store, records }: TransferContext, manifest: Manifest, digest: Digest) {
+  const blobs = [manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
+  const lease = store.leases.acquire({ outlivesProcess: true, resources: { blobs } });
+  const earlier = records.findLease(digest);
+  records.putLease(digest, lease.id);
+  let hasSucceeded = false;
+  return {
+    lease,
+    succeed: () => {
+      hasSucceeded = true;
+    },
+    async [Symbol.asyncDispose]() {
+      if (earlier !== undefined) await endLease(store.leases, earlier);
+      if (hasSucceeded) records.deleteLease(digest);
+      else {
+        const short = store.leases.acquire({
+          outlivesProcess: true,
+          ttlMs: FAILED_KEPT_MS,
+          resources: { blobs },
+        });
+        records.putLease(digest, short.id);
+      }
+      await lease[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function endLease(leases: { get(id: string): Lease }, id: string): Promise<void> {
+  try {
+    await leases.get(id)[Symbol.asyncDispose]();
+  } catch {
+    // It has expired.
+  }
+}
+
+async function fetchConfig(
+  { store }: TransferContext,
+  { manifest, repository, name, platform }: ImageToFetch,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const { digest, size } = manifest.config;
+  const isHere = (await store.content.find(digest)) !== undefined;
+  const bytes = isHere
+    ? await store.content.read(digest, CONFIG_MAX_BYTES)
+    : await collectBytes(repository.openBlob({ digest, size }, { signal }), CONFIG_MAX_BYTES);
+  const actual = computeDigest(bytes);
+  if (actual !== digest) {
+    throw new SlipwayError(
+      'DataLoss',
+      `the registry's configuration of ${name} is ${actual}, not ${digest} as the manifest says`,
+    );
+  }
+  requireConfig(parseImageConfig(bytes), manifest, { name, platform });
+  return bytes;
+}
+
+/** The layers' blobs, by their index. Disposing drops what nobody took. */
+interface FetchedLayers extends AsyncDisposable {
+  ahead(index: number): DownloadedBlob['ahead'];
+}
+
+async function fetchLayers(
+  context: TransferContext,
+  { manifest, repository }: ImageToFetch,
+  report: Report,
+  signal: AbortSignal,
+): Promise<FetchedLayers> {
+  const { layers } = manifest;
+  for (const { digest } of layers) report(layerStatus(digest, 'Pulling fs layer'));
+  // The largest first: they take longest to unpack. Whoever waits at the end waits for little.
+  const order = [...layers.keys()].sort(
+    (a, b) => (layers[b] as Descriptor).size - (layers[a] as Descriptor).size,
+  );
+  for (const index of order.slice(LAYERS_AT_ONCE))
+    report(layerStatus((layers[index] as Descriptor).digest, 'Waiting'));
+  const held = new AsyncDisposableStack();
+  const blobs = new Map<number, DownloadedBlob>();
+  const failed = new AbortController();
+  const both = AbortSignal.any([signal, failed.signal]);
+  const outcomes = await mapConcurrent(
+    order,
+    LAYERS_AT_ONCE,
+    async (index): Promise<{ error: unknown } | undefined> => {
+      try {
+        const layer = layers[index] as Descriptor;
+        const blob = await fetchLayer(context, layer, repository, report, both);
+        held.use(blob);
+        blobs.set(index, blob);
+        return undefined;
+      } catch (error) {
+        const isFirst = !failed.signal.aborted;
+        failed.abort(error);
+        return isFirst ? { error } : undefined;
+      }
+    },
+  );
+  const failure = outcomes.find((outcome) => outcome !== undefined);
+  if (failure !== undefined) {
+    await held[Symbol.asyncDispose]();
+    throw failure.error;
+  }
+  return {
+    ahead: (index) => blobs.get(index)?.ahead,
+    [Symbol.asyncDispose]: () => held[Symbol.asyncDispose](),
+  };
+}
+
+async function fetchLayer(
+  { downloads }: TransferContext,
+  layer: Descriptor,
+  from: Repository,
+  report: Report,
+  signal: AbortSignal,
+): Promise<DownloadedBlob> {
+  const downloading = byteProgress(report, {
+    id: shortId(layer.digest),
+    status: 'Downloading',
+    totalBytes: layer.size,
+  });
+  const blob = await downloads.fetch({
+    layer,
+    from,
+    unpack: true,
+    signal,
+    onStep: (step) => {
+      if (step.kind === 'receiving') downloading(step.receivedBytes);
+      else if (step.kind === 'verifying') report(layerStatus(layer.digest, 'Verifying Checksum'));
+      else report(layerStatus(layer.digest, 'Download complete'));
+    },
+  });
+  if (blob.wasThere) report(layerStatus(layer.digest, 'Already exists'));
+  return blob;
+}
+
+function unpackProgress({ layers }: Manifest, report: Report) {
+  const extracting = layers.map(({ digest, size }) =>
+    byteProgress(report, { id: shortId(digest), status: 'Extracting', totalBytes: size }),
+  );
+  return ({ layerIndex, readBytes, done }: { layerIndex: number; readBytes: number; done: boolean }) => {
+    const layer = layers[layerIndex] as Descriptor;
+    extracting[layerIndex]?.(done ? layer.size : readBytes);
+    if (done) report(layerStatus(layer.digest, 'Pull complete'));
+  };
+}
+
+const layerStatus = (digest: Digest, status: string) => ({ status, progressDetail: {}, id: shortId(digest) });
