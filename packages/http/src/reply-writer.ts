@@ -23,6 +23,10 @@ export async function writeReply(
       response.end(text);
       return;
     }
+    case 'bytes':
+      response.setHeader('Content-Length', reply.body.byteLength);
+      response.end(reply.body);
+      return;
     case 'empty':
       if (mayHaveLength(reply.status) && !response.hasHeader('content-length')) {
         response.setHeader('Content-Length', 0);

@@ -1,5 +1,5 @@
 /** What a handler answers, as data: only the reply writer touches the socket. */
-export type Reply = JsonReply | StreamReply | FileReply | EmptyReply | HijackReply;
+export type Reply = JsonReply | BytesReply | StreamReply | FileReply | EmptyReply | HijackReply;
 
 export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
@@ -8,6 +8,14 @@ export interface JsonReply {
   readonly status: number;
   readonly value: unknown;
   readonly headers: Headers;
+}
+
+/** A body that is at hand as it is to be sent. */
+export interface BytesReply {
+  readonly kind: 'bytes';
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
 }
 
 /** Headers are flushed before the first chunk is asked for. When the client goes, the iterator's `return` is called. */
@@ -59,6 +67,18 @@ export const json = (status: number, value: unknown, headers: Headers = {}): Jso
   status,
   value,
   headers,
+});
+
+export const bytes = (
+  status: number,
+  contentType: string,
+  body: Uint8Array,
+  headers: Headers = {},
+): BytesReply => ({
+  kind: 'bytes',
+  status,
+  headers: { 'content-type': contentType, ...headers },
+  body,
 });
 
 export const stream = (

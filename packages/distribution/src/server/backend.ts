@@ -20,7 +20,11 @@ export interface Doorkeeper {
    */
   admit(headers: Readonly<Record<string, string | undefined>>): Promise<Visitor>;
   /** The `WWW-Authenticate` that tells how to be let in. `host` is the request's own `Host`. */
-  challenge(wanted: { host: string; repository?: string | undefined; actions?: readonly RegistryAction[] }): string;
+  challenge(wanted: {
+    host: string;
+    repository?: string | undefined;
+    actions?: readonly RegistryAction[];
+  }): string;
 }
 
 export interface StoredManifest {

@@ -1,1 +1,2 @@
 export type * from './backend.ts';
+export { registryRoutes } from './routes.ts';

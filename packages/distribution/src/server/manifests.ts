@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { collectBytes, errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
+import { bytes, empty, type Reply, type RouteRequest } from '@slipway/http';
+import { computeDigest, type Digest, digestAlgorithm, MediaType } from '@slipway/oci';
+import type { NewManifest } from './backend.ts';
+import { contentHeaders, type Endpoint, type Exchange, isKnown } from './exchange.ts';
+import { isDigestReference, parseDigestReference, parseTag, parseTagOrDigest } from './names.ts';
+
+/** What every registry takes, and most take no more. @see spec.md, "Pushing Manifests" */
+const MAX_BYTES = 4 * 1024 * 1024;
+/** An index in an annotation in a descriptor needs less than ten. */
+const MAX_DEPTH = 64;
+const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i;
+
+/** `GET` and `HEAD /v2/NAME/manifests/REFERENCE`. `Accept` is not looked at: there is one form of each manifest. */
+export const getManifest: Endpoint = {
+  action: 'pull',
+  handle: async ({ backend, repository, reference, request }) => {
+    const manifest = await backend.getManifest(repository, parseTagOrDigest(reference));
+    const headers = contentHeaders(manifest.digest);
+    if (isKnown(request, manifest.digest)) return empty(304, headers);
+    return bytes(200, manifest.mediaType, manifest.bytes, headers);
+  },
+};
+
+/** `PUT /v2/NAME/manifests/REFERENCE`, with more tags in `tag`. */
+export const putManifest: Endpoint = { action: 'push', handle: storeManifest };
+
+/** `DELETE /v2/NAME/manifests/REFERENCE`: a tag alone, or a manifest with its tags. */
+export const deleteManifest: Endpoint = {
+  action: 'delete',
+  handle: async ({ backend, repository, reference, visitor }) => {
+    if (isDigestReference(reference)) {
+      await backend.deleteManifest(repository, parseDigestReference(reference), visitor);
+    } else {
+      await backend.deleteTag(repository, parseTag(reference), visitor);
+    }
+    return empty(202);
+  },
+};
+
+async function storeManifest({ backend, repository, reference, request, visitor }: Exchange): Promise<Reply> {
+  const target = parseTagOrDigest(reference);
+  const tags = [...new Set(request.query.getAll('tag').map(parseTag))];
+  if (!isDigestReference(target) && !tags.includes(target)) tags.unshift(target);
+  const manifest = await readManifest(request, isDigestReference(target) ? target : undefined);
+  const { subject } = await backend.putManifest(repository, manifest, { tags, visitor });
+  return empty(201, {
+    Location: `/v2/${repository}/manifests/${manifest.digest}`,
+    'Docker-Content-Digest': manifest.digest,
+    ...(subject === undefined ? {} : { 'OCI-Subject': subject }),
+    ...(tags.length === 0 ? {} : { 'OCI-Tag': tags }),
+  });
+}
+
+/** @throws ResourceExhausted SIZE_INVALID, InvalidArgument DIGEST_INVALID, MANIFEST_INVALID */
+async function readManifest(request: RouteRequest, named: Digest | undefined): Promise<NewManifest> {
+  const body = await readBody(request);
+  const digest =
+    named === undefined ? computeDigest(body) : verifyDigest(body, named, request.headers['content-type']);
+  return { bytes: body, digest, mediaType: readMediaType(body, request.headers['content-type']) };
+}
+
+async function readBody(request: RouteRequest): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BYTES) throw tooLarge();
+  try {
+    return await collectBytes(request.body, MAX_BYTES);
+  } catch (cause) {
+    throw isSlipwayError(cause, 'ResourceExhausted') ? tooLarge() : cause;
+  }
+}
+
+function verifyDigest(body: Uint8Array, named: Digest, contentType: string | undefined): Digest {
+  const algorithm = digestAlgorithm(named);
+  const actual = `${algorithm}:${createHash(algorithm).update(body).digest('hex')}`;
+  if (actual === named) return named;
+  throw new SlipwayError(
+    'InvalidArgument',
+    `the manifest (${body.byteLength} bytes, ${contentType ?? 'without a Content-Type'}) has digest ${actual}, not ${named} as the path says`,
+    { reason: 'DIGEST_INVALID' },
+  );
+}
+
+/** The header's type, with which the document must agree where it says one; else the document's. */
+function readMediaType(body: Uint8Array, contentType: string | undefined): string {
+  requireShallow(body);
+  const document = parseDocument(body);
+  const said = contentType?.split(';', 1)[0]?.trim() || undefined;
+  const own = document.mediaType ?? undefined;
+  if (own !== undefined && typeof own !== 'string') throw invalid('its mediaType is not text');
+  if (said !== undefined && own !== undefined && said !== own) {
+    throw invalid(
+      `its mediaType is ${JSON.stringify(own.slice(0, 200))}, the Content-Type header says ${said}`,
+    );
+  }
+  const mediaType = said ?? own ?? ('manifests' in document ? MediaType.ociIndex : MediaType.ociManifest);
+  if (!MEDIA_TYPE.test(mediaType)) {
+    throw invalid(`${JSON.stringify(mediaType.slice(0, 200))} is not a media type`);
+  }
+  return mediaType;
+}
+
+function parseDocument(body: Uint8Array): { readonly mediaType?: unknown } {
+  let document: unknown;
+  try {
+    document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch (cause) {
+    throw invalid(`it is not JSON: ${errorMessage(cause)}`, cause);
+  }
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw invalid('it is not a JSON object');
+  }
+  return document;
+}
+
+/** Before anything recursive sees it. */
+function requireShallow(body: Uint8Array): void {
+  let depth = 0;
+  for (let index = 0; index < body.length; index++) {
+    switch (body[index]) {
+      case QUOTE:
+        index = endOfString(body, index);
+        break;
+      case OPEN_ARRAY:
+      case OPEN_OBJECT:
+        depth += 1;
+        if (depth > MAX_DEPTH) throw invalid(`it is nested deeper than the ${MAX_DEPTH} levels allowed`);
+        break;
+      case CLOSE_ARRAY:
+      case CLOSE_OBJECT:
+        depth -= 1;
+    }
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+function endOfString(body: Uint8Array, start: number): number {
+  let index = start + 1;
+  while (index < body.length && body[index] !== QUOTE) index += body[index] === BACKSLASH ? 2 : 1;
+  return index;
+}
+
+const tooLarge = () =>
+  new SlipwayError('ResourceExhausted', `the manifest is larger than the ${MAX_BYTES} bytes allowed`, {
+    reason: 'SIZE_INVALID',
+  });
+
+const invalid = (why: string, cause?: unknown) =>
+  new SlipwayError('InvalidArgument', `the manifest is not valid: ${why}`, {
+    reason: 'MANIFEST_INVALID',
+    cause,
+  });
