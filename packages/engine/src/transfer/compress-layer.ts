@@ -32,9 +32,14 @@ export async function compressLayer(
   const gzip = createGzip({ level: LEVEL, chunkSize: CHUNK_BYTES });
   await using ingest = await store.content.ingest();
   try {
-    // The generator below sees every error; the callback is only there so that none goes unheard.
-    for await (const chunk of pipeline(input, gzip, { signal }, () => {}))
-      await ingest.write(chunk as Buffer);
+    await pipeline(
+      input,
+      gzip,
+      async (compressed: AsyncIterable<Buffer>) => {
+        for await (const chunk of compressed) await ingest.write(chunk);
+      },
+      { signal },
+    );
   } catch (error) {
     if (!signal.aborted) throw error;
     throw new SlipwayError('Canceled', 'compressing the layer was canceled', { cause: signal.reason });

@@ -109,7 +109,7 @@ async function send(
   const outcome = await repository.pushBlob({ ...blob, mountFrom, onProgress }, { signal });
   const status = {
     exists: 'Layer already exists',
-    mounted: `Mounted from ${familiarName({ ...repository.name, path: mountFrom[0] as string })}`,
+    mounted: `Mounted from ${mountFrom[0] === ENGINE_PATH ? 'this engine' : familiarName({ ...repository.name, path: mountFrom[0] as string })}`,
     pushed: 'Pushed',
   }[outcome];
   report({ status, progressDetail: {}, id: shortId(id) });
@@ -131,9 +131,11 @@ export function mountCandidates(
     .map((reference) => reference.path);
   const candidates = new Set([...records.placesOf(digest, domain), ...known]);
   candidates.delete(path);
-  if (candidates.size === 0 && isOwnRegistry(domain)) return [path];
+  if (candidates.size === 0 && isOwnRegistry(domain)) return [ENGINE_PATH];
   return [...candidates].slice(0, MOUNTS_TRIED_MAX);
 }
 
+/** Stands for the engine's own images where its registry is asked to mount one of their blobs. */
+const ENGINE_PATH = 'slipway/images';
 /** Each costs a round trip where it fails. */
 const MOUNTS_TRIED_MAX = 3;
