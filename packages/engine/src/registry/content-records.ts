@@ -1,0 +1,281 @@
+import type { Digest, Platform } from '@slipway/oci';
+import type { Database } from '@slipway/store';
+
+/** A blob of a repository, under the digest that its pusher gave it. */
+export interface BlobLink {
+  readonly digest: Digest;
+  /** The store's name of the bytes: the same where `digest` is a sha256. */
+  readonly content: Digest;
+  readonly sizeBytes: number;
+  /** When it came, or was last looked at. */
+  readonly usedAtMs: number;
+}
+
+export interface ManifestRecord {
+  readonly digest: Digest;
+  readonly content: Digest;
+  readonly mediaType: string;
+  readonly artifactType: string | undefined;
+  readonly subject: Digest | undefined;
+  readonly sizeBytes: number;
+  /** With all that it refers to. */
+  readonly totalBytes: number;
+  readonly pushedAtMs: number;
+  readonly pulledAtMs: number | undefined;
+  readonly platforms: readonly Platform[];
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+}
+
+/** What answering a GET takes. */
+export interface FoundManifest {
+  readonly repositoryId: number;
+  readonly digest: Digest;
+  readonly content: Digest;
+  readonly mediaType: string;
+}
+
+const FOUND =
+  'm.repository_id AS repositoryId, m.digest AS digest, m.content AS content, m.media_type AS mediaType';
+
+/** The manifests, tags and blobs of repositories <-> SQL. */
+export class ContentRecords {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#database.transaction(work);
+  }
+
+  findManifestByTag(repository: string, tag: string): FoundManifest | undefined {
+    return this.#database
+      .prepare(
+        `SELECT ${FOUND} FROM registry_repositories r
+         JOIN registry_tags t ON t.repository_id = r.id AND t.tag = ?2
+         JOIN registry_manifests m ON m.repository_id = r.id AND m.digest = t.digest WHERE r.name = ?1`,
+      )
+      .get(repository, tag) as FoundManifest | undefined;
+  }
+
+  findManifestByDigest(repository: string, digest: Digest): FoundManifest | undefined {
+    return this.#database
+      .prepare(
+        `SELECT ${FOUND} FROM registry_repositories r
+         JOIN registry_manifests m ON m.repository_id = r.id AND m.digest = ?2 WHERE r.name = ?1`,
+      )
+      .get(repository, digest) as FoundManifest | undefined;
+  }
+
+  findManifest(repositoryId: number, digest: Digest): ManifestRecord | undefined {
+    const row = this.#database
+      .prepare('SELECT * FROM registry_manifests WHERE repository_id = ? AND digest = ?')
+      .get(repositoryId, digest);
+    return row === undefined ? undefined : manifestFromRow(row);
+  }
+
+  /** Newest first. */
+  manifests(repositoryId: number): ManifestRecord[] {
+    return this.#database
+      .prepare('SELECT * FROM registry_manifests WHERE repository_id = ? ORDER BY pushed_at_ms DESC, digest')
+      .all(repositoryId)
+      .map(manifestFromRow);
+  }
+
+  referrers(repositoryId: number, subject: Digest): ManifestRecord[] {
+    return this.#database
+      .prepare('SELECT * FROM registry_manifests WHERE repository_id = ? AND subject = ? ORDER BY digest')
+      .all(repositoryId, subject)
+      .map(manifestFromRow);
+  }
+
+  /** Records the manifest with what it refers to; one that is there only becomes newer. */
+  putManifest(repositoryId: number, record: ManifestRecord, references: Iterable<Digest>): void {
+    this.#database
+      .prepare(
+        `INSERT INTO registry_manifests (repository_id, digest, content, media_type, artifact_type, subject,
+           size_bytes, total_bytes, pushed_at_ms, platforms, annotations)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (repository_id, digest) DO UPDATE SET pushed_at_ms = excluded.pushed_at_ms,
+           media_type = excluded.media_type, total_bytes = excluded.total_bytes, platforms = excluded.platforms`,
+      )
+      .run(
+        repositoryId,
+        record.digest,
+        record.content,
+        record.mediaType,
+        record.artifactType ?? null,
+        record.subject ?? null,
+        record.sizeBytes,
+        record.totalBytes,
+        record.pushedAtMs,
+        JSON.stringify(record.platforms),
+        record.annotations === undefined ? null : JSON.stringify(record.annotations),
+      );
+    const insert = this.#database.prepare(
+      'INSERT OR IGNORE INTO registry_references (repository_id, manifest, target) VALUES (?, ?, ?)',
+    );
+    for (const target of references) insert.run(repositoryId, record.digest, target);
+  }
+
+  setPulled(repositoryId: number, digest: Digest, pulledAtMs: number): void {
+    this.#database
+      .prepare('UPDATE registry_manifests SET pulled_at_ms = ? WHERE repository_id = ? AND digest = ?')
+      .run(pulledAtMs, repositoryId, digest);
+  }
+
+  /** With its tags. Whether there was one. */
+  deleteManifest(repositoryId: number, digest: Digest): boolean {
+    return (
+      this.#database
+        .prepare('DELETE FROM registry_manifests WHERE repository_id = ? AND digest = ?')
+        .run(repositoryId, digest).changes === 1
+    );
+  }
+
+  putTag(repositoryId: number, tag: string, digest: Digest): void {
+    this.#database
+      .prepare(
+        `INSERT INTO registry_tags (repository_id, tag, digest) VALUES (?, ?, ?)
+         ON CONFLICT (repository_id, tag) DO UPDATE SET digest = excluded.digest`,
+      )
+      .run(repositoryId, tag, digest);
+  }
+
+  deleteTag(repositoryId: number, tag: string): boolean {
+    return (
+      this.#database
+        .prepare('DELETE FROM registry_tags WHERE repository_id = ? AND tag = ?')
+        .run(repositoryId, tag).changes === 1
+    );
+  }
+
+  findTag(repositoryId: number, tag: string): Digest | undefined {
+    return this.#database
+      .prepare('SELECT digest FROM registry_tags WHERE repository_id = ? AND tag = ?')
+      .get(repositoryId, tag)?.digest as Digest | undefined;
+  }
+
+  /** In the order of their bytes. */
+  tagsAfter(repositoryId: number, tag: string, limit: number): string[] {
+    return this.#database
+      .prepare('SELECT tag FROM registry_tags WHERE repository_id = ? AND tag > ? ORDER BY tag LIMIT ?')
+      .all(repositoryId, tag, limit)
+      .map((row) => row.tag as string);
+  }
+
+  tagsByDigest(repositoryId: number): Map<Digest, string[]> {
+    const rows = this.#database
+      .prepare('SELECT tag, digest FROM registry_tags WHERE repository_id = ? ORDER BY tag')
+      .all(repositoryId) as unknown as { tag: string; digest: Digest }[];
+    const tags = new Map<Digest, string[]>();
+    for (const { tag, digest } of rows) {
+      const present = tags.get(digest);
+      if (present === undefined) tags.set(digest, [tag]);
+      else present.push(tag);
+    }
+    return tags;
+  }
+
+  findBlob(repositoryId: number, digest: Digest): BlobLink | undefined {
+    const row = this.#database
+      .prepare('SELECT * FROM registry_blobs WHERE repository_id = ? AND digest = ?')
+      .get(repositoryId, digest);
+    return row === undefined ? undefined : blobFromRow(row);
+  }
+
+  /** The names of the repositories that have the blob, with their links. */
+  blobHolders(digest: Digest): { name: string; link: BlobLink }[] {
+    return this.#database
+      .prepare(
+        `SELECT r.name AS name, b.* FROM registry_blobs b JOIN registry_repositories r ON r.id = b.repository_id
+         WHERE b.digest = ? ORDER BY r.name`,
+      )
+      .all(digest)
+      .map((row) => ({ name: row.name as string, link: blobFromRow(row) }));
+  }
+
+  putBlob(repositoryId: number, { digest, content, sizeBytes, usedAtMs }: BlobLink): void {
+    this.#database
+      .prepare(
+        `INSERT INTO registry_blobs (repository_id, digest, content, size_bytes, used_at_ms) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (repository_id, digest) DO UPDATE SET used_at_ms = excluded.used_at_ms`,
+      )
+      .run(repositoryId, digest, content, sizeBytes, usedAtMs);
+  }
+
+  setUsed(repositoryId: number, digest: Digest, usedAtMs: number): void {
+    this.#database
+      .prepare('UPDATE registry_blobs SET used_at_ms = ? WHERE repository_id = ? AND digest = ?')
+      .run(usedAtMs, repositoryId, digest);
+  }
+
+  deleteBlob(repositoryId: number, digest: Digest): boolean {
+    return (
+      this.#database
+        .prepare('DELETE FROM registry_blobs WHERE repository_id = ? AND digest = ?')
+        .run(repositoryId, digest).changes === 1
+    );
+  }
+
+  /** Takes out of their repositories the blobs that no manifest there needs and nobody used since. How many. */
+  deleteUnneededBlobs(usedBeforeMs: number): number {
+    return Number(
+      this.#database
+        .prepare(
+          `DELETE FROM registry_blobs WHERE used_at_ms < ? AND NOT EXISTS
+             (SELECT 1 FROM registry_references n
+              WHERE n.repository_id = registry_blobs.repository_id AND n.target = registry_blobs.digest)`,
+        )
+        .run(usedBeforeMs).changes,
+    );
+  }
+
+  /** Whether a manifest of the repository refers to it. */
+  isNeeded(repositoryId: number, digest: Digest): boolean {
+    return (
+      this.#database
+        .prepare('SELECT 1 FROM registry_references WHERE repository_id = ? AND target = ? LIMIT 1')
+        .get(repositoryId, digest) !== undefined
+    );
+  }
+
+  /** What a repository takes: the bytes of its blobs and manifests, each once. */
+  usage(repositoryId: number): { sizeBytes: number; manifests: number; tags: number } {
+    const row = this.#database
+      .prepare(
+        `SELECT (SELECT COUNT(*) FROM registry_manifests WHERE repository_id = ?1) AS manifests,
+                (SELECT COUNT(*) FROM registry_tags WHERE repository_id = ?1) AS tags,
+                (SELECT COALESCE(SUM(size_bytes), 0) FROM
+                   (SELECT content, size_bytes FROM registry_blobs WHERE repository_id = ?1
+                    UNION SELECT content, size_bytes FROM registry_manifests WHERE repository_id = ?1)) AS size_bytes`,
+      )
+      .get(repositoryId) as Record<string, number>;
+    return { sizeBytes: row.size_bytes ?? 0, manifests: row.manifests ?? 0, tags: row.tags ?? 0 };
+  }
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+const manifestFromRow = (row: Row): ManifestRecord => ({
+  digest: row.digest as Digest,
+  content: row.content as Digest,
+  mediaType: row.media_type as string,
+  artifactType: (row.artifact_type as string | null) ?? undefined,
+  subject: (row.subject as Digest | null) ?? undefined,
+  sizeBytes: row.size_bytes as number,
+  totalBytes: row.total_bytes as number,
+  pushedAtMs: row.pushed_at_ms as number,
+  pulledAtMs: (row.pulled_at_ms as number | null) ?? undefined,
+  platforms: JSON.parse(row.platforms as string) as Platform[],
+  annotations:
+    row.annotations === null ? undefined : (JSON.parse(row.annotations as string) as Record<string, string>),
+});
+
+const blobFromRow = (row: Row): BlobLink => ({
+  digest: row.digest as Digest,
+  content: row.content as Digest,
+  sizeBytes: row.size_bytes as number,
+  usedAtMs: row.used_at_ms as number,
+});
