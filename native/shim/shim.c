@@ -47,7 +47,7 @@ static int process_count, listener, connection = -1, signals;
 static struct buffer incoming, outgoing;
 static const char *socket_path;
 static char failure[512];
-static char *cookie = "", *exit_path = "", *memory_cgroup = "", **delete_argv;
+static char *cookie = "", *exit_path = "", *memory_cgroup = "", *state_folder = "", **cgroups, **delete_argv;
 static int memory_cgroup_version;
 static int64_t started_ns, exited_ns, give_up_at, oom_recheck_at, oom_recheck_end;
 static bool begun, connected_once, finishing;
@@ -364,6 +364,7 @@ static void finish(void) {
   if (finishing) return;
   finishing = true;
   if (!delete_argv || !delete_argv[0]) return;
+  if (*state_folder && cgroups && remove_remains(cgroups, state_folder)) return;
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   delete_pid = spawn(delete_argv, null, null, null);
   close(null);
@@ -415,12 +416,16 @@ static struct process *find(uint16_t handle) {
   return NULL;
 }
 
-/* Cookie, exit record, log path, its size, its files, memory cgroup, its version, delete argv, then as start_process. */
+/*
+ * Cookie, exit record, log path, its size, its files, memory cgroup, its version, state folder (or none, when only the
+ * runtime can delete), cgroups, delete argv, then as start_process.
+ */
 static void start_container(char *payload, size_t size) {
   struct strings s = {payload, payload + size};
-  char *texts[7];
-  for (int i = 0; i < 7; i++)
+  char *texts[8];
+  for (int i = 0; i < 8; i++)
     if (!(texts[i] = next_string(&s))) _exit(1);
+  cgroups = next_list(&s);
   delete_argv = next_list(&s);
   begun = true;
   if (delete_argv && delete_argv[0]) rootfs_protect(delete_argv[0]);
@@ -428,6 +433,7 @@ static void start_container(char *payload, size_t size) {
   exit_path = texts[1];
   memory_cgroup = texts[5];
   memory_cgroup_version = atoi(texts[6]);
+  state_folder = texts[7];
   unlink(exit_path);
   log_open(texts[2], atoll(texts[3]), atoi(texts[4]));
   start_process(0, &s, NULL); /* The strings live as long as the shim. */

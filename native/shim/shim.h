@@ -60,6 +60,12 @@ int oom_fd(void);
 bool oom_check(void);
 bool oom_happened(void);
 
+/*
+ * remains.c: takes away what a runtime whose ways are known leaves of a container that has ended. False when something
+ * holds it: then the runtime has to do it.
+ */
+bool remove_remains(char **cgroups, const char *state_folder);
+
 /* shim.c */
 _Noreturn void shim_main(int listen_fd, const char *socket_path, struct rootfs *rootfs);
 #endif

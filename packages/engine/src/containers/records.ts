@@ -34,20 +34,24 @@ export class ContainerRecords {
   }
 
   insert(container: Container): void {
-    this.#database
-      .prepare('INSERT INTO containers (id, name, definition, state) VALUES (?, ?, ?, ?)')
-      .run(
-        container.definition.id,
-        container.definition.name,
-        encode(container.definition),
-        encode(stateRecord(container)),
-      );
+    this.#commit(container, () =>
+      this.#database
+        .prepare('INSERT INTO containers (id, name, definition, state) VALUES (?, ?, ?, ?)')
+        .run(
+          container.definition.id,
+          container.definition.name,
+          encode(container.definition),
+          encode(stateRecord(container)),
+        ),
+    );
   }
 
   saveState(container: Container): void {
-    this.#database
-      .prepare('UPDATE containers SET state = ? WHERE id = ?')
-      .run(encode(stateRecord(container)), container.definition.id);
+    this.#commit(container, () =>
+      this.#database
+        .prepare('UPDATE containers SET state = ? WHERE id = ?')
+        .run(encode(stateRecord(container)), container.definition.id),
+    );
   }
 
   saveDefinition(container: Container): void {
@@ -72,6 +76,12 @@ export class ContainerRecords {
       const container = newContainer(hostPath(join(root, definition.id)), definition);
       return Object.assign(container, { state, restartCount, stoppedByUser, sandbox });
     });
+  }
+
+  /** A container that goes at its end lives no longer than its run, and no run outlives the machine's power. */
+  #commit({ definition }: Container, work: () => void): void {
+    if (definition.hostConfig.AutoRemove) this.#database.relaxed(work);
+    else this.#database.transaction(work);
   }
 }
 

@@ -5,6 +5,8 @@ export interface CgroupHost {
   /** 1 also on hybrid hosts, whose controllers are v1. */
   readonly version: 1 | 2;
   readonly controllers: ReadonlySet<string>;
+  /** Where each hierarchy is mounted; on v2 there is one. */
+  readonly hierarchies: readonly string[];
   /** The memory controller can limit swap. */
   readonly swapLimit: boolean;
   /** The block controller can weigh devices: a matter of the kernel's I/O scheduler. */
@@ -19,20 +21,30 @@ export function detectCgroupHost(): CgroupHost {
     const controllers = readFileSync(`${CGROUP_ROOT}/cgroup.controllers`, 'utf8').trim().split(' ');
     return {
       version: 2,
+      hierarchies: [CGROUP_ROOT],
       controllers: new Set(controllers.filter((name) => name !== '')),
       swapLimit: true,
       blockWeight: true,
     };
   }
-  const names = existsSync(CGROUP_ROOT) ? readdirSync(CGROUP_ROOT).flatMap((name) => name.split(',')) : [];
+  const mounted = existsSync(CGROUP_ROOT)
+    ? readdirSync(CGROUP_ROOT, { withFileTypes: true }).filter((entry) => !entry.isFile())
+    : [];
+  const names = mounted.flatMap(({ name }) => name.split(','));
   const controllers = new Set(names.filter((name) => name !== 'systemd' && name !== 'unified'));
   return {
     version: 1,
+    // Controllers that share a hierarchy have links to it beside.
+    hierarchies: mounted.filter((entry) => entry.isDirectory()).map(({ name }) => `${CGROUP_ROOT}/${name}`),
     controllers,
     swapLimit: existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`),
     blockWeight: existsSync(`${CGROUP_ROOT}/blkio/blkio.weight`),
   };
 }
+
+/** The folders of a container's cgroup under every controller; some may not be there. */
+export const cgroupDirs = (host: CgroupHost, cgroupsPath: string): string[] =>
+  host.hierarchies.map((root) => `${root}${cgroupsPath}`);
 
 /** The folder of a container's cgroup; on v2 the same one for every controller. */
 export function cgroupDir(host: CgroupHost, controller: string, cgroupsPath: string): string {

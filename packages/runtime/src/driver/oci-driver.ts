@@ -127,6 +127,15 @@ export class OciDriver {
     }
   }
 
+  /**
+   * Where all state of the container is but its cgroups, so that removing both deletes it; undefined for a runtime that
+   * keeps more.
+   */
+  stateFolder(id: string): string | undefined {
+    const isKnown = this.loadsSeccompFilters || this.version.startsWith('runc');
+    return isKnown ? join(this.stateDir, id) : undefined;
+  }
+
   deleteArgv(id: string): string[] {
     return [...this.#base, 'delete', '--force', id];
   }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, isErrno } from '@slipway/base';
-import { CGROUP_ROOT, type CgroupHost } from './cgroup-host.ts';
+import { type CgroupHost, cgroupDirs } from './cgroup-host.ts';
 
 const ATTEMPTS = 40;
 const PAUSE_MS = 25;
@@ -11,10 +11,8 @@ const PAUSE_MS = 25;
  * the middle of a start leaves, of which it has no state to clean up by. A cgroup that cannot be removed stays.
  */
 export async function removeCgroup(host: CgroupHost, cgroupsPath: string, clock: Clock): Promise<void> {
-  const roots =
-    host.version === 2 ? [CGROUP_ROOT] : readdirSync(CGROUP_ROOT).map((name) => join(CGROUP_ROOT, name));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const left = roots.filter((root) => !removeTree(join(root, cgroupsPath)));
+    const left = cgroupDirs(host, cgroupsPath).filter((folder) => !removeTree(folder));
     if (left.length === 0) return;
     await clock.sleep(PAUSE_MS);
   }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
-import { cgroupDir } from '../driver/cgroup-host.ts';
+import { cgroupDir, cgroupDirs } from '../driver/cgroup-host.ts';
 import { removeCgroup } from '../driver/remove-cgroup.ts';
 import type { Sandbox, SandboxOptions, StartOptions, Task } from '../task.ts';
 import type { ShimConnection } from './connection.ts';
@@ -51,6 +51,8 @@ export class ShimSandbox implements Sandbox {
         ? cgroupDir(this.#host.cgroups, 'memory', spec.linux.cgroupsPath)
         : '',
       this.#host.cgroups.version,
+      driver.stateFolder(id) ?? '',
+      cgroupDirs(this.#host.cgroups, spec.linux.cgroupsPath),
       driver.deleteArgv(id),
       `${terminal ? 't' : ''}${options.stdin ? 'i' : ''}${options.attach.length > 0 ? 'a' : ''}`,
       pidFile,

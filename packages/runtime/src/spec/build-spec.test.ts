@@ -9,6 +9,7 @@ import type { SpecOptions } from './options.ts';
 const host: SpecHost = {
   cgroups: {
     version: 1,
+    hierarchies: ['/sys/fs/cgroup/memory'],
     controllers: new Set(['memory', 'cpu', 'pids', 'devices']),
     swapLimit: true,
     blockWeight: true,

@@ -16,6 +16,11 @@ export interface Database extends Disposable {
   prepare(sql: string): StatementSync;
   /** Runs `work` in one transaction: committed and on disk when this returns, rolled back when `work` throws. Nests. */
   transaction<T>(work: () => T): T;
+  /**
+   * The same for records that may be lost with the machine's power, not with the process: they reach the disk with the next
+   * commit that is not relaxed. For what is worth nothing after a reboot, or only with a record that follows.
+   */
+  relaxed<T>(work: () => T): T;
 }
 
 /**
@@ -93,6 +98,17 @@ class SqliteDatabase implements Database {
       throw explain(error);
     } finally {
       this.#depth--;
+    }
+  }
+
+  relaxed<T>(work: () => T): T {
+    // In WAL mode a commit that is synced takes all earlier ones with it, so the order of records stays.
+    if (this.#depth > 0) return work();
+    this.#connection.exec('PRAGMA synchronous = NORMAL');
+    try {
+      return this.transaction(work);
+    } finally {
+      this.#connection.exec('PRAGMA synchronous = FULL');
     }
   }
 

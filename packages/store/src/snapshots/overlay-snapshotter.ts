@@ -173,7 +173,9 @@ class OverlaySnapshotter implements CollectableSnapshotter {
 
   #removeRecord(key: string): number {
     const row = this.#get(key);
-    this.#database.transaction(() => {
+    // A committed layer's record must be off the disk before its folder is; an active one's is swept like an orphan.
+    const commit = row.kind === 'committed' ? 'transaction' : 'relaxed';
+    this.#database[commit](() => {
       const child = this.#database
         .prepare('SELECT key FROM snapshots WHERE parent_id = ? LIMIT 1')
         .get(row.id);
@@ -216,7 +218,8 @@ class OverlaySnapshotter implements CollectableSnapshotter {
       mkdirSync(folder, { mode: 0o710 });
       this.#makeFs(id, parent);
       if (kind === 'active') mkdirSync(join(folder, 'work'), { mode: 0o711 });
-      this.#database.transaction(() =>
+      // Who keeps an active snapshot names it in a record of its own; one that nobody names is swept at the next start.
+      this.#database.relaxed(() =>
         this.#database
           .prepare('INSERT INTO snapshots (id, key, parent_id, kind, created_at_ms) VALUES (?, ?, ?, ?, ?)')
           .run(id, key, parent?.id ?? null, kind, this.#clock.nowMs()),
