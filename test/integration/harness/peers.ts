@@ -14,6 +14,15 @@ export const peers = {
   dockerd: first('/usr/sbin/dockerd', '/usr/bin/dockerd'),
   podman: first('/usr/bin/podman'),
   skopeo: first('/usr/bin/skopeo'),
+  /** docker-registry 2.8, from Debian. */
+  dockerRegistry: first('/usr/bin/docker-registry'),
+  crane: first(inCache('usr/bin/crane'), '/usr/bin/crane'),
+  oras: first(inCache('usr/bin/oras'), '/usr/bin/oras'),
+  cosign: first(inCache('usr/bin/cosign'), '/usr/bin/cosign'),
+  aws: first('/usr/bin/aws'),
+  /** dockerd 28; its containerd is in `../bin` of its folder. */
+  dockerd28: first(inCache('dockerd-28/usr/sbin/dockerd')),
+  wrk: first('/usr/bin/wrk'),
   runsc: first(inCache('usr/bin/runsc'), '/usr/bin/runsc'),
 } as const;
 
