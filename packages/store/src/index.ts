@@ -27,7 +27,8 @@ export {
   type WritableItem,
   writeTar,
 } from './tar/writer.ts';
-export { decompress, sniffCompression } from './unpack/decompress.ts';
+export { decompress } from './unpack/decompress.ts';
 export { LayerWriter, type LayerWriterOptions } from './unpack/layer-writer.ts';
+export { sniffCompression } from './unpack/sniff.ts';
 export type { AheadLayer } from './unpack/unpack-ahead.ts';
 export type { UnpackProgress, UnpackRequest } from './unpack/unpack-image.ts';

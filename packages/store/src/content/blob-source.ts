@@ -48,31 +48,27 @@ export function openBlobSource(path: string, watermark?: Watermark): BlobSource 
   };
 }
 
-const CHUNK_BYTES = 1 << 20;
-
 /**
- * The bytes of a source, waiting for a growing file's writer. A chunk is valid until the next is asked for.
- * @throws Canceled when the writer gave up
+ * Reads into `buffer` what is at `offset` of a source; how many bytes, none at its end. Blocks the thread until a growing
+ * file's writer has brought some.
+ * @throws Canceled when the writer gave up, or `isStopped`
  */
-export async function* readBlobSource(
-  source: { fd: number; watermark: SharedArrayBuffer | undefined },
-  isStopped: () => boolean = () => false,
-): AsyncGenerator<Buffer> {
-  const cells = source.watermark === undefined ? undefined : new BigInt64Array(source.watermark);
-  let offset = 0;
-  for (;;) {
-    const limit = cells === undefined ? Number.MAX_SAFE_INTEGER : await waitBeyond(cells, offset, isStopped);
-    if (limit === offset) return;
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, limit - offset));
-    const length = readSync(source.fd, chunk, 0, chunk.length, offset);
-    if (length === 0) return;
-    offset += length;
-    yield chunk.subarray(0, length);
-  }
+export function readBlobSource(
+  { fd, watermark }: { fd: number; watermark: SharedArrayBuffer | undefined },
+  buffer: Buffer,
+  offset: number,
+  isStopped: () => boolean,
+): number {
+  const limit =
+    watermark === undefined
+      ? Number.MAX_SAFE_INTEGER
+      : waitBeyond(new BigInt64Array(watermark), offset, isStopped);
+  const length = Math.min(buffer.length, limit - offset);
+  return length === 0 ? 0 : readSync(fd, buffer, 0, length, offset);
 }
 
 /** How far the file is written, once that is beyond `offset` or will not grow. */
-async function waitBeyond(cells: BigInt64Array, offset: number, isStopped: () => boolean): Promise<number> {
+function waitBeyond(cells: BigInt64Array, offset: number, isStopped: () => boolean): number {
   for (;;) {
     const state = Atomics.load(cells, STATE);
     const written = Atomics.load(cells, WRITTEN);
@@ -81,6 +77,6 @@ async function waitBeyond(cells: BigInt64Array, offset: number, isStopped: () =>
     if (isStopped()) throw new SlipwayError('Canceled', 'reading the blob was canceled');
     if (Number(written) > offset || state === COMPLETE) return Number(written);
     // The timeout covers an end that was announced between the loads above and the wait.
-    await Atomics.waitAsync(cells, WRITTEN, written, 100).value;
+    Atomics.wait(cells, WRITTEN, written, 100);
   }
 }

@@ -1,9 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { SlipwayError } from '@slipway/base';
-import { type Compression, type DiffId, formatDigest } from '@slipway/oci';
-import { readBlobSource } from '../content/blob-source.ts';
+import type { DiffId } from '@slipway/oci';
 import { TarParser } from '../tar/parser.ts';
-import { decompress } from './decompress.ts';
+import { LayerReader } from './layer-reader.ts';
 import { LayerWriter } from './layer-writer.ts';
 
 /** One layer to unpack; it can be sent to another thread. */
@@ -31,26 +30,29 @@ export const CONTROL_STOP = 0;
 export const CONTROL_READ = 1;
 
 /**
- * Unpacks one layer into a folder in overlayfs form and verifies what it hashes to.
+ * Unpacks one layer into a folder in overlayfs form and verifies what it hashes to. Blocks its thread.
  * @throws DataLoss for a wrong digest, damage and truncation; InvalidArgument for an archive that is unsafe or no tar;
  * ResourceExhausted for a full disk; Canceled
  */
-export async function applyLayer(job: LayerJob): Promise<AppliedLayer> {
+export function applyLayer(job: LayerJob): AppliedLayer {
   const control = new BigInt64Array(job.control);
+  const isStopped = () => Atomics.load(control, CONTROL_STOP) !== 0n;
   using writer = new LayerWriter(job.targetPath, { whiteouts: 'overlay' });
   const parser = new TarParser(writer);
-  const isStopped = () => Atomics.load(control, CONTROL_STOP) !== 0n;
-  let hash: Hash | undefined;
-  const onCompression = (compression: Compression) => {
-    if (compression !== 'none' || job.hashesPlain) hash = createHash('sha256');
-  };
-  for await (const chunk of decompress(counted(readBlobSource(job, isStopped), control), onCompression)) {
+  using reader = new LayerReader({
+    fd: job.fd,
+    watermark: job.watermark,
+    isStopped,
+    onRead: (lengthBytes) => Atomics.add(control, CONTROL_READ, BigInt(lengthBytes)),
+  });
+  const hash = reader.compression !== 'none' || job.hashesPlain ? createHash('sha256') : undefined;
+  for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) {
     if (isStopped()) throw new SlipwayError('Canceled', 'unpacking was canceled');
     hash?.update(chunk);
     parser.push(chunk);
   }
   parser.end();
-  const diffId = hash === undefined ? undefined : (formatDigest(hash.digest('hex')) as DiffId);
+  const diffId = hash === undefined ? undefined : (`sha256:${hash.digest('hex')}` as DiffId);
   if (job.diffId !== undefined && diffId !== job.diffId) {
     throw new SlipwayError(
       'DataLoss',
@@ -59,11 +61,4 @@ export async function applyLayer(job: LayerJob): Promise<AppliedLayer> {
   }
   writer.finish();
   return { diffId, usage: writer.usage };
-}
-
-async function* counted(source: AsyncIterable<Buffer>, control: BigInt64Array): AsyncGenerator<Buffer> {
-  for await (const chunk of source) {
-    yield chunk;
-    Atomics.add(control, CONTROL_READ, BigInt(chunk.length));
-  }
 }

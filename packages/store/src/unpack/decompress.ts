@@ -2,15 +2,9 @@ import { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { errorMessage, SlipwayError } from '@slipway/base';
 import type { Compression } from '@slipway/oci';
+import { sniffCompression } from './sniff.ts';
 
 const OUTPUT_CHUNK_BYTES = 512 << 10;
-
-/** What the first bytes of a file say of its compression. */
-export function sniffCompression(head: Uint8Array): Compression {
-  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd) return 'zstd';
-  return 'none';
-}
 
 /**
  * The bytes without their compression, which is recognised by its first bytes and told before any of them.

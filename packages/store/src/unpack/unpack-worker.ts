@@ -13,13 +13,13 @@ export interface WorkerFailure {
 
 export type WorkerReply = { readonly applied: AppliedLayer } | { readonly failure: WorkerFailure };
 
-parentPort?.on('message', async (job: LayerJob) => {
-  parentPort?.postMessage(await run(job));
+parentPort?.on('message', (job: LayerJob) => {
+  parentPort?.postMessage(run(job));
 });
 
-async function run(job: LayerJob): Promise<WorkerReply> {
+function run(job: LayerJob): WorkerReply {
   try {
-    return { applied: await applyLayer(job) };
+    return { applied: applyLayer(job) };
   } catch (error) {
     const failure: WorkerFailure = isSlipwayError(error)
       ? { code: error.code, message: error.message, reason: error.reason, cause: plainCause(error.cause) }
