@@ -82,6 +82,77 @@ test('a bad value is refused, naming where it was written', () => {
   assert.throws(() => load(['--bridge', 'much-too-long-a-name']), { message: /interface name/ });
 });
 
+test('the port is 4566 unless it is named, and the daemon knows which', () => {
+  assert.deepEqual([load([]).port, load([]).isPortAsked], [4566, false]);
+  assert.deepEqual([load(['--port', '4566']).isPortAsked, load([], { SLIPWAY_PORT: '0' }).port], [true, 0]);
+});
+
+test('mirrors are Docker Hub’s unless a host is named, in the order in which they were given', () => {
+  const flags = [
+    '--registry-mirror',
+    'https://m.example/',
+    '--registry-mirror=reg.x:5000=http://10.0.0.1:5001/hub',
+  ];
+  assert.deepEqual(load(flags).registryMirrors, [
+    { domain: 'docker.io', url: 'https://m.example' },
+    { domain: 'reg.x:5000', url: 'http://10.0.0.1:5001/hub' },
+  ]);
+  for (const bad of ['m.example', 'ftp://m', 'https://m?x=1', 'a b=https://m', 'https://u:secret@m']) {
+    assert.throws(() => load(['--registry-mirror', bad]), {
+      message: /^(?!.*secret)--registry-mirror: .*\[HOST=\]URL/,
+    });
+  }
+});
+
+test('insecure registries are hosts or networks', () => {
+  const named = ['reg.x', 'reg.x:5000', '10.0.0.0/8', '[::1]:5000', 'fd00::/8'];
+  assert.deepEqual(load([], { SLIPWAY_INSECURE_REGISTRY: named.join(',') }).insecureRegistries, named);
+  for (const bad of ['http://reg.x', '10.0.0.0/33', 'reg/8', '']) {
+    assert.throws(() => load(['--insecure-registry', bad]), { message: /^--insecure-registry: .*HOST:PORT/ });
+  }
+});
+
+test('the registry’s settings: a pull-through cache keeps its password to itself', () => {
+  assert.deepEqual(load([]).registry, {
+    anonymousPull: false,
+    isReadOnly: false,
+    immutableTags: false,
+    defaultQuotaBytes: undefined,
+    gcIntervalMs: 3_600_000,
+    upstreams: [],
+  });
+  const flags = [
+    '--registry-proxy',
+    'hub=https://ada:s%3Aecret@registry-1.docker.io',
+    '--registry-proxy=http://up:5000/',
+  ];
+  const switches = ['--registry-anonymous-pull', '--registry-read-only', '--registry-immutable-tags'];
+  const sizes = ['--registry-quota', '2t', '--registry-gc-interval', '0'];
+  assert.deepEqual(load([...flags, ...switches, ...sizes]).registry, {
+    anonymousPull: true,
+    isReadOnly: true,
+    immutableTags: true,
+    defaultQuotaBytes: 2 * 1024 ** 4,
+    gcIntervalMs: 0,
+    upstreams: [
+      {
+        prefix: 'hub',
+        url: 'https://registry-1.docker.io',
+        credentials: { username: 'ada', password: 's:ecret' },
+      },
+      { prefix: '', url: 'http://up:5000' },
+    ],
+  });
+  assert.throws(() => load(['--registry-proxy', 'Hub=https://ada:secret@up']), {
+    message: /^(?!.*secret)--registry-proxy: .*\[PREFIX=\]URL/,
+  });
+});
+
+test('proxies are those of the environment, in both cases', () => {
+  const env = { HTTPS_PROXY: 'http://p:1', no_proxy: 'localhost', HTTP_PROXY: '' };
+  assert.deepEqual(load([], env).proxyEnv, { HTTPS_PROXY: 'http://p:1', no_proxy: 'localhost' });
+});
+
 test('the help names every option', () => {
   for (const { name } of OPTION_ROWS) assert.match(helpText(), new RegExp(`--${name}\\b`));
 });

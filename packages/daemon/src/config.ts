@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { errorMessage, type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
 import { z } from 'zod';
 import { OPTION_ROWS, type OptionRow, type RawSettings, variableOf } from './options.ts';
+import { isHostOrNetwork, parseMirror, parseProxy, withoutPassword } from './registry-settings.ts';
 
 /** What the daemon was told, checked and complete. */
 export interface Config {
@@ -11,8 +12,19 @@ export interface Config {
   readonly runRoot: HostPath;
   readonly socketPath: HostPath;
   readonly socketGroup: string;
-  /** 0: no TCP door. */
+  /** On 127.0.0.1; 0: no TCP door. */
   readonly port: number;
+  /** Somebody named the port; otherwise a daemon goes on without a door that another program has. */
+  readonly isPortAsked: boolean;
+  /** In the order in which they are asked. */
+  readonly registryMirrors: readonly { readonly domain: string; readonly url: string }[];
+  /** Hosts, with their port where it matters, and networks (CIDR). */
+  readonly insecureRegistries: readonly string[];
+  /** In order of preference: the first that has a folder for the host counts. */
+  readonly certificateFolders: readonly HostPath[];
+  /** `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` and their forms in lower case; may hold passwords. */
+  readonly proxyEnv: Readonly<Record<string, string>>;
+  readonly registry: RegistryConfig;
   readonly bridgeName: string;
   /** The default bridge's own address with its prefix length; undefined: chosen by itself. */
   readonly bridgeAddress: string | undefined;
@@ -35,9 +47,32 @@ export interface Config {
   readonly keepCgroupMode: boolean;
 }
 
+/** How the daemon's own registry behaves. */
+export interface RegistryConfig {
+  readonly anonymousPull: boolean;
+  readonly isReadOnly: boolean;
+  readonly immutableTags: boolean;
+  /** Undefined: none. */
+  readonly defaultQuotaBytes: number | undefined;
+  /** 0: only when asked. */
+  readonly gcIntervalMs: number;
+  /** Registries that are served here too; '' is the prefix of all. */
+  readonly upstreams: readonly {
+    readonly prefix: string;
+    readonly url: string;
+    readonly credentials?: { readonly username: string; readonly password: string };
+  }[];
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 const DEFAULT_FILE = '/etc/slipway/daemon.json';
+/** Where the tools for AWS on one's own machine look first. */
+const DEFAULT_PORT = 4566;
+const HOUR_MS = 3_600_000;
+/** Docker's own, so that what was set up for it holds here too, after ours. */
+const CERTIFICATE_FOLDERS = ['/etc/slipway/certs.d', '/etc/docker/certs.d'].map(hostPath);
+const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 
 /**
  * Flags over variables over the file over defaults.
@@ -61,7 +96,7 @@ export function loadConfig(flags: RawSettings, env: Readonly<Record<string, stri
     }
     Object.assign(merged, settings);
   }
-  return Object.freeze(toConfig(partialSchema.parse(merged)));
+  return Object.freeze({ ...toConfig(partialSchema.parse(merged)), proxyEnv: readProxies(env) });
 }
 
 const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(','))]);
@@ -88,6 +123,16 @@ const partialSchema = z
     host: z.string().regex(/^unix:\/\/./, 'must be unix://PATH; a TCP door without TLS is not offered'),
     group: z.string().min(1),
     port: wholeNumber(0, 65_535),
+    'registry-mirror': list.pipe(z.array(z.string().transform(parseMirror))),
+    'insecure-registry': list.pipe(
+      z.array(z.string().refine(isHostOrNetwork, 'must be HOST, HOST:PORT or a CIDR as 10.0.0.0/8')),
+    ),
+    'registry-proxy': list.pipe(z.array(z.string().transform(parseProxy))),
+    'registry-anonymous-pull': switchValue,
+    'registry-read-only': switchValue,
+    'registry-immutable-tags': switchValue,
+    'registry-quota': z.string().transform(parseSize),
+    'registry-gc-interval': wholeNumber(0, 8_760),
     bridge: interfaceName,
     bip: z
       .string()
@@ -111,7 +156,9 @@ const partialSchema = z
   } satisfies Record<(typeof OPTION_ROWS)[number]['name'], z.ZodType>)
   .partial();
 
-function toConfig(settings: z.infer<typeof partialSchema>): Config {
+type Settings = z.infer<typeof partialSchema>;
+
+function toConfig(settings: Settings): Omit<Config, 'proxyEnv'> {
   const runRoot = resolve(settings['run-root'] ?? '/run/slipway');
   const socket = settings.socket ?? settings.host?.replace(/^unix:\/\//, '') ?? join(runRoot, 'docker.sock');
   const logMaxSizeBytes = settings['log-max-size'] ?? 20 * 1024 * 1024;
@@ -120,7 +167,12 @@ function toConfig(settings: z.infer<typeof partialSchema>): Config {
     runRoot: hostPath(runRoot),
     socketPath: hostPath(resolve(socket)),
     socketGroup: settings.group ?? 'docker',
-    port: settings.port ?? 0,
+    port: settings.port ?? DEFAULT_PORT,
+    isPortAsked: settings.port !== undefined,
+    registryMirrors: settings['registry-mirror'] ?? [],
+    insecureRegistries: settings['insecure-registry'] ?? [],
+    certificateFolders: CERTIFICATE_FOLDERS,
+    registry: toRegistryConfig(settings),
     bridgeName: settings.bridge ?? 'slipway0',
     bridgeAddress: settings.bip,
     dns: settings.dns ?? [],
@@ -139,18 +191,27 @@ function toConfig(settings: z.infer<typeof partialSchema>): Config {
   };
 }
 
+const toRegistryConfig = (settings: Settings): RegistryConfig => ({
+  anonymousPull: settings['registry-anonymous-pull'] ?? false,
+  isReadOnly: settings['registry-read-only'] ?? false,
+  immutableTags: settings['registry-immutable-tags'] ?? false,
+  defaultQuotaBytes: settings['registry-quota'] || undefined,
+  gcIntervalMs: (settings['registry-gc-interval'] ?? 1) * HOUR_MS,
+  upstreams: settings['registry-proxy'] ?? [],
+});
+
 function parseRuntime(text: string): [string, { path: string }] {
   const at = text.indexOf('=');
   return [text.slice(0, at), { path: text.slice(at + 1) }];
 }
 
 function parseSize(text: string, context: z.RefinementCtx): number {
-  const match = /^(\d{1,12})\s*([kmg]?)(?:i?b)?$/i.exec(text);
+  const match = /^(\d{1,12})\s*([kmgt]?)(?:i?b)?$/i.exec(text);
   if (match === null) {
     context.addIssue('must be a size as 512k, 20m or 1g');
     return z.NEVER;
   }
-  const power = ['', 'k', 'm', 'g'].indexOf((match[2] ?? '').toLowerCase());
+  const power = ['', 'k', 'm', 'g', 't'].indexOf((match[2] ?? '').toLowerCase());
   return Number(match[1]) * 1024 ** power;
 }
 
@@ -162,6 +223,11 @@ function readVariables(env: Readonly<Record<string, string | undefined>>): RawSe
     if (value !== undefined && value !== '') settings[name] = value;
   }
   return settings;
+}
+
+function readProxies(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const names = PROXY_VARIABLES.flatMap((name) => [name, name.toLowerCase()]);
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
 function readFile(named: string | undefined): RawSettings {
@@ -204,7 +270,7 @@ function badSetting(
   ];
   return new SlipwayError(
     'InvalidArgument',
-    `${written}: ${JSON.stringify(settings[name])}: ${issue?.message}`,
+    `${written}: ${withoutPassword(JSON.stringify(settings[name]))}: ${issue?.message}`,
     {
       cause: error,
     },

@@ -27,7 +27,41 @@ export const OPTION_ROWS = [
   {
     name: 'port',
     value: 'N',
-    help: 'the TCP port on 127.0.0.1 for registry, functions and dashboard; 0 for none (0)',
+    help: 'the TCP port on 127.0.0.1 for the registry and ECR; 0 for none (4566, where that is free)',
+  },
+  {
+    name: 'registry-mirror',
+    value: '[HOST=]URL',
+    repeated: true,
+    help: 'asked before the registry itself when images are pulled; of Docker Hub unless HOST is named',
+  },
+  {
+    name: 'insecure-registry',
+    value: 'HOST|CIDR',
+    repeated: true,
+    help: 'registries used without TLS or with any certificate (those on this host)',
+  },
+  {
+    name: 'registry-proxy',
+    value: '[PREFIX=]URL',
+    repeated: true,
+    help: 'serve what URL has below PREFIX/, and keep it: a pull-through cache',
+  },
+  { name: 'registry-anonymous-pull', help: 'who gives no name may pull, also once there are accounts' },
+  { name: 'registry-read-only', help: 'the registry takes no pushes and deletes nothing' },
+  {
+    name: 'registry-immutable-tags',
+    help: 'a tag once pushed stays what it is, unless its repository says otherwise',
+  },
+  {
+    name: 'registry-quota',
+    value: 'SIZE',
+    help: 'what a repository may hold unless it says otherwise: 500m, 20g; 0 for all there is room for (0)',
+  },
+  {
+    name: 'registry-gc-interval',
+    value: 'HOURS',
+    help: 'how often the registry drops what no manifest needs; 0 for only when asked (1)',
   },
   {
     name: 'bridge',

@@ -136,11 +136,7 @@ export class SystemService {
       RegistryConfig: {
         AllowNondistributableArtifactsCIDRs: null,
         AllowNondistributableArtifactsHostnames: null,
-        InsecureRegistryCIDRs: ['127.0.0.0/8', '::1/128'],
-        IndexConfigs: {
-          'docker.io': { Name: 'docker.io', Mirrors: [], Secure: true, Official: true },
-        },
-        Mirrors: [],
+        ...registryConfig(config),
       },
       NCPU: host.cpus,
       MemTotal: host.memoryBytes,
@@ -195,4 +191,24 @@ export class SystemService {
       ...(wants('build-cache') && { BuildCache: [] }),
     };
   }
+}
+
+/** Docker's words for how registries are reached. */
+function registryConfig({ registryMirrors, insecureRegistries }: Config) {
+  const hosts = insecureRegistries.filter((entry) => !entry.includes('/'));
+  const mirrors = registryMirrors.filter(({ domain }) => domain === 'docker.io').map(({ url }) => `${url}/`);
+  return {
+    InsecureRegistryCIDRs: [
+      ...insecureRegistries.filter((entry) => entry.includes('/')),
+      '127.0.0.0/8',
+      '::1/128',
+    ],
+    IndexConfigs: {
+      ...Object.fromEntries(
+        hosts.map((host) => [host, { Name: host, Mirrors: [], Secure: false, Official: false }]),
+      ),
+      'docker.io': { Name: 'docker.io', Mirrors: mirrors, Secure: true, Official: true },
+    },
+    Mirrors: mirrors,
+  };
 }
