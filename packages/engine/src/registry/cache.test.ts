@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { silentLogger, systemClock, systemRandom } from '@slipway/base';
 import { createEndpointFinder, openRegistryClient, type RegistryClient } from '@slipway/distribution/client';
 import { type Doorkeeper, registryRoutes } from '@slipway/distribution/server';
-import { type HttpServer, ociDialect, serve } from '@slipway/http';
+import { empty, type HttpServer, ociDialect, serve } from '@slipway/http';
 import { computeDigest, MediaType } from '@slipway/oci';
 import type { Registry } from './registry.ts';
 import {
@@ -24,12 +24,13 @@ const everybody: Doorkeeper = { admit: async () => ADMIN, challenge: () => '' };
 /** Serves the registry over HTTP, and notes what is asked of it. */
 async function serveRegistry(t: TestContext, registry: Registry) {
   const asked: string[] = [];
+  let isFailing = false;
   const routes = registryRoutes({ backend: registry, doorkeeper: everybody }).map((route) => ({
     ...route,
     handler: (request: Parameters<typeof route.handler>[0]) => {
       const { range } = request.headers;
       asked.push(`${request.method} ${request.path}${range === undefined ? '' : ` ${range}`}`);
-      return route.handler(request);
+      return isFailing ? empty(500) : route.handler(request);
     },
   }));
   const server: HttpServer = await serve({
@@ -39,7 +40,14 @@ async function serveRegistry(t: TestContext, registry: Registry) {
     logger: silentLogger,
   });
   t.after(() => server[Symbol.asyncDispose]());
-  return { url: `http://127.0.0.1:${server.port}`, asked, close: () => server[Symbol.asyncDispose]() };
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    asked,
+    close: () => server[Symbol.asyncDispose](),
+    fail: (fails: boolean) => {
+      isFailing = fails;
+    },
+  };
 }
 
 function openClient(t: TestContext): () => Promise<RegistryClient> {
@@ -122,6 +130,30 @@ describe('a pull-through cache', () => {
     await assert.rejects(registry.getBlob('hub/app', computeDigest('layer')), (error: Error) =>
       error.message.includes(new URL(upstream.url).host),
     );
+  });
+
+  it('leaves an upstream that is away alone for a while, where what it has will do', async (t) => {
+    const { clock, advance } = movableClock();
+    const { origin, upstream, registry } = await openCache(t, { clock });
+    await pushImage(origin, 'app', ['v1', 'v2'], 'layer');
+    for (const tag of ['v1', 'v2']) await registry.getManifest('hub/app', tag);
+    advance(10_000);
+    upstream.fail(true);
+    const asked = upstream.asked.length;
+    for (const tag of ['v1', 'v2']) await registry.getManifest('hub/app', tag);
+    assert.equal(upstream.asked.length, asked + 1);
+    upstream.fail(false);
+    const moved = await pushImage(origin, 'app', ['v1'], 'other');
+    advance(40_000);
+    assert.equal((await registry.getManifest('hub/app', 'v1')).digest, moved.digest);
+  });
+
+  it('refuses upstreams that can be none', async (t) => {
+    for (const url of ['docker.io', 'ftp://docker.io', 'https://docker.io/path']) {
+      await assert.rejects(openTestRegistry(t, { settings: { upstreams: [{ prefix: '', url }] } }), {
+        code: 'InvalidArgument',
+      });
+    }
   });
 
   it('goes on with a blob that was cut', async (t) => {

@@ -13,7 +13,9 @@ export const CACHE_PREFIX = 'cache-';
 /** How long what the upstream said of a tag is believed. */
 const FRESH_MS = 5_000;
 /** How long an upstream may take to say whether what we have is still right. */
-const REVALIDATE_MS = 10_000;
+const REVALIDATE_MS = 5_000;
+/** How long an upstream that could not be asked is left alone where what we have will do. */
+const REST_MS = 30_000;
 const TAGS_MAX = 100_000;
 
 interface Source {
@@ -31,6 +33,7 @@ export class PullThroughCache {
   readonly #fetches = new Map<string, Promise<unknown>>();
   /** When the upstream was asked for a tag, longest ago first. */
   readonly #checkedAtMs = new Map<string, number>();
+  readonly #restingUntilMs = new Map<string, number>();
 
   constructor(
     context: RegistryContext,
@@ -57,7 +60,12 @@ export class PullThroughCache {
    */
   async getManifest(name: string, target: string, source: Source): Promise<FoundManifest> {
     const present = this.#manifests.find(name, target);
-    if (present !== undefined && (isDigest(target) || this.#isFresh(name, target))) return present;
+    if (
+      present !== undefined &&
+      (isDigest(target) || this.#isFresh(name, target) || this.#isResting(source))
+    ) {
+      return present;
+    }
     return await this.#once(`manifest ${name} ${target}`, async () => {
       try {
         await this.#fetchManifest(name, target, source);
@@ -68,11 +76,7 @@ export class PullThroughCache {
           throw manifestUnknown(name, target);
         }
         if (present === undefined) throw error;
-        this.#context.logger.warn(
-          { repository: name, target, upstream: source.upstream.url, error: errorMessage(error) },
-          'the upstream registry cannot be asked: what was cached is served',
-        );
-        this.#setChecked(name, target);
+        this.#rest(name, source, error);
       }
       return this.#manifests.get(name, target);
     });
@@ -88,7 +92,7 @@ export class PullThroughCache {
 
   /** The upstream's tags, in order; undefined where it cannot be asked. */
   async findTags(name: string, source: Source): Promise<string[] | undefined> {
-    return await this.#orNothing(name, async (signal) => {
+    return await this.#orNothing(name, source, async (signal) => {
       const tags: string[] = [];
       for await (const tag of (await this.#open(source)).listTags({ signal })) {
         if (tags.push(tag) >= TAGS_MAX) break;
@@ -99,7 +103,7 @@ export class PullThroughCache {
 
   /** The upstream's referrers; undefined where it cannot be asked. */
   async findReferrers(name: string, subject: Digest, source: Source): Promise<Descriptor[] | undefined> {
-    return await this.#orNothing(name, async (signal) =>
+    return await this.#orNothing(name, source, async (signal) =>
       Array.fromAsync((await this.#open(source)).listReferrers(subject, { signal })),
     );
   }
@@ -187,16 +191,31 @@ export class PullThroughCache {
       this.#context.contents.deleteTag(repository.id, target);
   }
 
-  async #orNothing<T>(name: string, ask: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+  async #orNothing<T>(
+    name: string,
+    source: Source,
+    ask: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T | undefined> {
+    if (this.#isResting(source)) return undefined;
     try {
       return await this.#withLimit(ask);
     } catch (error) {
-      this.#context.logger.warn(
-        { repository: name, error: errorMessage(error) },
-        'the upstream registry cannot be asked: what was cached is listed',
-      );
+      if (!isSlipwayError(error, 'NotFound')) this.#rest(name, source, error);
       return undefined;
     }
+  }
+
+  #isResting({ upstream }: Source): boolean {
+    return (this.#restingUntilMs.get(upstream.url) ?? 0) > this.#context.clock.nowMs();
+  }
+
+  #rest(name: string, { upstream: { url } }: Source, error: unknown): void {
+    const { clock, logger } = this.#context;
+    this.#restingUntilMs.set(url, clock.nowMs() + REST_MS);
+    logger.warn(
+      { repository: name, upstream: url, error: errorMessage(error) },
+      'the upstream registry cannot be asked: what was cached is served',
+    );
   }
 
   async #withLimit<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {

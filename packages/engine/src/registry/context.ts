@@ -1,5 +1,6 @@
 import { type Clock, type Logger, type Random, SlipwayError } from '@slipway/base';
 import type { Credentials } from '@slipway/distribution/client';
+import { parseName } from '@slipway/distribution/server';
 import type { Store } from '@slipway/store';
 import type { ContentRecords } from './content-records.ts';
 import type { RepositoryRecord, RepositoryRecords } from './records.ts';
@@ -22,6 +23,17 @@ export interface RegistrySettings {
   /** How often garbage is collected; 0: only when asked. */
   readonly gcIntervalMs: number;
   readonly upstreams: readonly Upstream[];
+}
+
+/** @throws InvalidArgument */
+export function requireUpstream({ prefix, url }: Upstream): void {
+  if (prefix !== '') parseName(prefix);
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (/^https?:$/.test(parsed?.protocol ?? '') && url.replace(/\/$/, '') === parsed?.origin) return;
+  throw new SlipwayError(
+    'InvalidArgument',
+    `upstream registry ${JSON.stringify(url)}: write https://HOST or https://HOST:PORT and nothing after it`,
+  );
 }
 
 /** What the registry's verbs share. */

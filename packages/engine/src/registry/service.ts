@@ -19,6 +19,7 @@ import {
   pushRepository,
   type RegistryContext,
   type RegistrySettings,
+  requireUpstream,
   requireWritable,
 } from './context.ts';
 import { describeManifests, describeRepository } from './describe.ts';
@@ -49,8 +50,12 @@ export interface RegistryOptions {
   readonly collectStore: () => Promise<{ readonly freedBytes: number }>;
 }
 
-/** Opens the registry of this data root. Dispose it before the store. */
+/**
+ * Opens the registry of this data root. Dispose it before the store.
+ * @throws InvalidArgument for an upstream that can be none
+ */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  for (const upstream of options.settings.upstreams) requireUpstream(upstream);
   return new RegistryService(options);
 }
 

@@ -65,6 +65,7 @@ export async function openTestRegistry(
   const open = async (): Promise<TestRegistry> => {
     const clock = options.clock ?? systemClock;
     const store = await openStore({ root, clock, random: systemRandom, logger: silentLogger });
+    opened.close = async () => await store[Symbol.asyncDispose]();
     const registry = await openRegistry({
       store,
       clock,
