@@ -1,4 +1,4 @@
-import { SlipwayError } from '@slipway/base';
+import { isSlipwayError, SlipwayError } from '@slipway/base';
 import {
   type Descriptor,
   type Digest,
@@ -75,7 +75,7 @@ export async function resolveManifest(
   if (mediaType === 'text/html') throw htmlAnswer(response, session.place, 'a manifest');
   if (isSchema1(mediaType)) throw schema1Error(session.place, target);
   if (isDigest(target) && target !== digest) throw otherDigest(session, target, digest);
-  if (size > MANIFEST_MAX_BYTES) throw tooLarge(session, target, size);
+  if (size > MANIFEST_MAX_BYTES) throw tooLarge(session, target);
   return { mediaType, digest, size };
 }
 
@@ -89,17 +89,16 @@ export async function fetchManifest(
   target: string,
   call: Call = {},
 ): Promise<FetchedManifest> {
-  const { response, bytes } = await fetchDocument(
-    session,
-    {
-      method: 'GET',
-      url: manifestUrl(session, target),
-      headers: { accept: ACCEPT },
-      scopes: [repositoryScope(session.path, PULL)],
-      signal: call.signal,
-    },
-    MANIFEST_MAX_BYTES,
-  );
+  const request = {
+    method: 'GET' as const,
+    url: manifestUrl(session, target),
+    headers: { accept: ACCEPT },
+    scopes: [repositoryScope(session.path, PULL)],
+    signal: call.signal,
+  };
+  const { response, bytes } = await fetchDocument(session, request, MANIFEST_MAX_BYTES).catch((error) => {
+    throw isSlipwayError(error, 'ResourceExhausted') ? tooLarge(session, target, error) : error;
+  });
   if (bytes === undefined) throw await manifestRefused(session, target, response);
   const contentType = contentTypeOf(response);
   if (contentType === 'text/html') throw htmlAnswer(response, session.place, 'a manifest');
@@ -211,9 +210,9 @@ const otherDigest = (session: RepositorySession, wanted: string, actual: string)
     { reason: 'DIGEST_INVALID' },
   );
 
-const tooLarge = (session: RepositorySession, target: string, size: number) =>
+const tooLarge = (session: RepositorySession, target: string, cause?: unknown) =>
   new SlipwayError(
     'InvalidArgument',
-    `${session.place}: the manifest ${target} has ${size} bytes, more than the ${MANIFEST_MAX_BYTES} a manifest may have`,
-    { reason: 'MANIFEST_INVALID' },
+    `${session.place}: the manifest ${target} has more than the ${MANIFEST_MAX_BYTES} bytes a manifest may have`,
+    { reason: 'MANIFEST_INVALID', cause },
   );

@@ -171,11 +171,13 @@ async function continueUpload(
   const [start] = (request.headers['content-range'] ?? `${before.byteLength}-`).split('-');
   if (Number(start) !== before.byteLength)
     return refuse(response, 416, 'BLOB_UPLOAD_INVALID', 'out of order');
-  const keep = (chunk: Buffer) => uploads.set(id, Buffer.concat([uploads.get(id) ?? before, chunk]));
+  const chunks = [before];
   try {
-    await readBody(request, seen, keep);
+    await readBody(request, seen, chunks);
   } catch {
     return; // What came is kept, as registries do.
+  } finally {
+    uploads.set(id, Buffer.concat(chunks));
   }
   const bytes = uploads.get(id) ?? before;
   const digest = url.searchParams.get('digest');
@@ -194,12 +196,10 @@ async function continueUpload(
   response.writeHead(201, { 'docker-content-digest': digest }).end();
 }
 
-async function readBody(request: IncomingMessage, seen: SeenRequest, keep?: (chunk: Buffer) => void) {
-  const chunks: Buffer[] = [];
+async function readBody(request: IncomingMessage, seen: SeenRequest, chunks: Buffer[] = []) {
   for await (const chunk of request) {
     seen.bodyBytes += chunk.byteLength;
     chunks.push(chunk);
-    keep?.(chunk);
   }
   return Buffer.concat(chunks);
 }
