@@ -1,19 +1,25 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostPath, hostPath } from '@slipway/base';
+import { registryRoutes } from '@slipway/distribution/server';
+import { type AccountService, accountRoutes, openAccounts, tokenRoutes } from '@slipway/engine/accounts';
 import { ContainerService } from '@slipway/engine/containers';
 import { EventBus } from '@slipway/engine/events';
 import { ImageService, imageRoutes, imageSummary } from '@slipway/engine/images';
 import { type NetworkService, networkRoutes, openNetworkService } from '@slipway/engine/networks';
+import { openRegistry, type Registry, registryAdminRoutes, searchRoutes } from '@slipway/engine/registry';
+import { pullHandler, TransferService, transferRoutes } from '@slipway/engine/transfer';
 import { openVolumes, type VolumeService, volumeRoutes, volumeUsage } from '@slipway/engine/volumes';
-import { dockerDialect, type Route, serve } from '@slipway/http';
+import { dockerDialect, ociDialect, type Route, type ServeOptions, serve } from '@slipway/http';
 import type { Config } from './config.ts';
 import { loadEngineId } from './engine-id.ts';
 import { type DaemonOptions, type Floors, openFloors } from './floors.ts';
+import { registryClientOpener } from './registry-client.ts';
 import { lockRoot } from './root-lock.ts';
 import { clearSocketPath, protectSocket } from './socket-file.ts';
 import { type HostFacts, readHostFacts } from './system/host.ts';
 import { type SystemContext, SystemService, systemRoutes } from './system/index.ts';
+import { openTcpDoor } from './tcp-door.ts';
 import { readCommit, SLIPWAY_VERSION } from './version.ts';
 
 /** The engine's slices. */
@@ -23,6 +29,15 @@ interface Engine {
   readonly volumes: VolumeService;
   readonly networks: NetworkService;
   readonly containers: ContainerService;
+  readonly accounts: AccountService;
+  readonly registry: Registry;
+  readonly transfer: TransferService;
+}
+
+/** What the engine stands on, and what it must know of the doors that are opened after it. */
+interface Ground extends Floors {
+  readonly host: HostFacts;
+  readonly isOwnPort: (port: number) => boolean;
 }
 
 /**
@@ -39,23 +54,25 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
 
   const host = readHostFacts();
   const floors = await openFloors(options, stack);
-  const engine = await openEngine(options, floors, host, stack);
+  let ownPort: number | undefined;
+  const engine = await openEngine(options, { ...floors, host, isOwnPort: (port) => port === ownPort }, stack);
   const routes = engineRoutes(options, floors, engine, host);
   const dialect = dockerDialect(SLIPWAY_VERSION);
   stack.use(
     await serve({ listen: { socketPath: config.socketPath }, sites: [{ dialect, routes }], clock, logger }),
   );
   protectSocket(config.socketPath, config.socketGroup);
+  ownPort = stack.use(await openTcpDoor(options, doorSites(engine)))?.port;
   return stack.move();
 }
 
 /** The slices in the order in which they need each other. */
 async function openEngine(
-  { config, clock, random, logger }: DaemonOptions,
-  { store, runtime, networking }: Floors,
-  host: HostFacts,
+  options: DaemonOptions,
+  { store, runtime, networking, host, isOwnPort }: Ground,
   stack: AsyncDisposableStack,
 ): Promise<Engine> {
+  const { config, clock, random, logger } = options;
   const { database, snapshots } = store;
   const below = (name: string): HostPath => hostPath(join(config.dataRoot, name));
   const events = new EventBus(clock);
@@ -92,10 +109,46 @@ async function openEngine(
       config: { ...containersConfig(config), root: below('containers'), cgroupVersion: host.cgroup.version },
     }),
   );
+  const accounts = openAccounts({
+    database,
+    clock,
+    random,
+    logger: logger.child({ part: 'accounts' }),
+    settings: { anonymousPull: config.registry.anonymousPull },
+  });
+  const openClient = registryClientOpener(options, stack);
+  const registry = stack.use(
+    await openRegistry({
+      store,
+      clock,
+      random,
+      logger: logger.child({ part: 'registry' }),
+      settings: config.registry,
+      openClient,
+      collectStore: () => images.collectGarbage(),
+    }),
+  );
+  images.setKeptBeside(() => registry.roots());
   await images.recover();
+  const transfer = stack.use(
+    new TransferService({
+      store,
+      images,
+      events,
+      clock,
+      random,
+      logger: logger.child({ part: 'transfer' }),
+      openClient,
+      isOwnRegistry: (domain) => isOwnPort(loopbackPort(domain)),
+    }),
+  );
   if (config.stopContainers) stack.defer(() => containers.stopAll());
-  return { events, images, volumes, networks, containers };
+  return { events, images, volumes, networks, containers, accounts, registry, transfer };
 }
+
+/** The port in a registry's name when it is this machine's. */
+const loopbackPort = (domain: string): number =>
+  Number(/^(?:localhost|127\.0\.0\.1):(\d+)$/.exec(domain)?.[1] ?? 'NaN');
 
 const containersConfig = (config: Config) => ({
   initPath: config.initPath,
@@ -111,7 +164,7 @@ const containersConfig = (config: Config) => ({
 function engineRoutes(
   { config, clock, random }: DaemonOptions,
   { runtime }: Floors,
-  { events, images, volumes, networks, containers }: Engine,
+  { events, images, volumes, networks, containers, accounts, registry, transfer }: Engine,
   host: HostFacts,
 ): readonly Route[] {
   const context: SystemContext = {
@@ -139,9 +192,24 @@ function engineRoutes(
   };
   return [
     ...systemRoutes(new SystemService(context), context),
-    ...imageRoutes(images),
+    ...imageRoutes(images, { pull: pullHandler(transfer) }),
+    ...transferRoutes(transfer),
     ...volumeRoutes(volumes),
     ...networkRoutes(networks),
     ...containers.routes,
+    ...accountRoutes(accounts),
+    ...registryAdminRoutes(registry),
   ];
 }
+
+/** What the TCP port serves. */
+const doorSites = ({ accounts, registry }: Engine): ServeOptions['sites'] => [
+  {
+    dialect: ociDialect(),
+    routes: [
+      ...registryRoutes({ backend: registry, doorkeeper: accounts }),
+      ...searchRoutes(registry, accounts),
+      ...tokenRoutes(accounts),
+    ],
+  },
+];

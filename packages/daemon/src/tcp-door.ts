@@ -1,0 +1,38 @@
+import { isErrno, SlipwayError } from '@slipway/base';
+import { type HttpServer, type ServeOptions, serve } from '@slipway/http';
+import type { DaemonOptions } from './floors.ts';
+
+const HOST = '127.0.0.1';
+
+/**
+ * Serves the sites on this machine's port. A port that nobody asked for and another program has is done without.
+ * @throws Conflict when a port that was asked for is taken; PermissionDenied when it may not be used
+ */
+export async function openTcpDoor(
+  { config, clock, logger }: DaemonOptions,
+  sites: ServeOptions['sites'],
+): Promise<HttpServer | undefined> {
+  const { port, isPortAsked } = config;
+  if (port === 0) return undefined;
+  try {
+    const door = await serve({ listen: { port, host: HOST }, sites, clock, logger });
+    logger.info({ address: `${HOST}:${port}` }, 'the registry is served');
+    return door;
+  } catch (cause) {
+    if (isErrno(cause, 'EACCES')) {
+      throw new SlipwayError('PermissionDenied', `the port ${port} may not be used; choose another --port`, {
+        cause,
+      });
+    }
+    if (!isErrno(cause, 'EADDRINUSE')) throw cause;
+    if (isPortAsked) {
+      const message = `another program has the port ${HOST}:${port}; choose another --port, or --port 0 for none`;
+      throw new SlipwayError('Conflict', message, { cause, reason: 'PORT_IN_USE' });
+    }
+    logger.warn(
+      { address: `${HOST}:${port}` },
+      'another program has the port: registry and ECR are not served; choose another with --port',
+    );
+    return undefined;
+  }
+}
