@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { checkoutRoot } from '../../architecture/source-files.ts';
@@ -19,6 +19,8 @@ import { Terminal } from './terminal.ts';
 export interface EngineOptions {
   /** More of the daemon's own flags. */
   readonly flags?: readonly string[];
+  /** `free`: a TCP door, on a port that it keeps across restarts. None unless said so. */
+  readonly port?: 'free';
   /** dockerd without a bridge and without rules, which several at once would fight over. */
   readonly isolated?: boolean;
   /** Where images and containers are kept; a folder in the engine's own temporary one unless said otherwise. */
@@ -62,11 +64,12 @@ export class Engine implements AsyncDisposable {
   readonly socketPath: string;
   readonly bridgeName: string;
   readonly cgroupParent: string;
+  readonly #port: number;
   readonly #flags: readonly string[];
   readonly #isolated: boolean;
   #daemon: ChildProcess | undefined;
 
-  private constructor(root: string, options: EngineOptions) {
+  private constructor(root: string, port: number, options: EngineOptions) {
     const tag = basename(root).replace(/^slt-/, '');
     this.kind = options.kind ?? (process.env.SLIPWAY_TEST_ENGINE === 'dockerd' ? 'dockerd' : 'slipwayd');
     this.root = root;
@@ -75,13 +78,15 @@ export class Engine implements AsyncDisposable {
     this.socketPath = join(root, 'docker.sock');
     this.bridgeName = `slt${tag}`;
     this.cgroupParent = `/slt-${tag}`;
+    this.#port = port;
     this.#flags = options.flags ?? [];
     this.#isolated = options.isolated ?? false;
   }
 
   /** A new engine that answers. */
   static async start(options: EngineOptions = {}): Promise<Engine> {
-    const engine = new Engine(await mkdtemp(join(tmpdir(), 'slt-')), options);
+    const port = options.port === 'free' ? await findFreePort() : 0;
+    const engine = new Engine(await mkdtemp(join(tmpdir(), 'slt-')), port, options);
     engine.#watchOver();
     try {
       if (engine.kind === 'dockerd' && !engine.#isolated) await engine.#makeBridge();
@@ -97,6 +102,12 @@ export class Engine implements AsyncDisposable {
     const pid = this.#daemon?.pid;
     if (pid === undefined) throw new Error('the daemon does not run');
     return pid;
+  }
+
+  /** Of the TCP door, on 127.0.0.1. */
+  get port(): number {
+    if (this.#port === 0) throw new Error("the engine has no TCP door; start it with port: 'free'");
+    return this.#port;
   }
 
   get isRunning(): boolean {
@@ -215,6 +226,7 @@ export class Engine implements AsyncDisposable {
       join(checkoutRoot, 'script/slipwayd'),
       ...['--data-root', this.dataRoot, '--run-root', this.runRoot, '--socket', this.socketPath],
       ...['--bridge', this.bridgeName, '--cgroup-parent', this.cgroupParent, '--log-level', 'info'],
+      ...['--port', String(this.#port)],
       ...this.#flags,
     ];
   }
@@ -259,6 +271,14 @@ export class Engine implements AsyncDisposable {
   async #removeRemains(): Promise<void> {
     await runCommand(['sh', '-c', REMOVE_REMAINS, 'sh', this.root, this.bridgeName, this.cgroupParent]);
   }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** As much of docker's inspect as the tests look at. */
