@@ -19,6 +19,8 @@ export interface RequestOptions {
   /** Sent as it is, in chunks. */
   readonly body?: Readable;
   readonly contentType?: string;
+  /** More headers; undefined ones are left out. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -102,7 +104,7 @@ export class Connection implements Disposable {
       agent: false,
       method,
       path: withQuery(path, options.query),
-      headers: { ...bodyHeaders(options), Connection: 'Upgrade', Upgrade: 'tcp' },
+      headers: { ...requestHeaders(options), Connection: 'Upgrade', Upgrade: 'tcp' },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     request.on('upgrade', (response, socket, head) => {
@@ -129,7 +131,7 @@ export class Connection implements Disposable {
         agent: this.#agent,
         method,
         path: withQuery(path, options.query),
-        headers: bodyHeaders(options),
+        headers: requestHeaders(options),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
       resolve,
@@ -180,6 +182,13 @@ function parseHost(host: string): string {
     );
   }
   return path;
+}
+
+function requestHeaders(options: RequestOptions): Record<string, string | number> {
+  const headers: Record<string, string | number> = bodyHeaders(options);
+  for (const [name, value] of Object.entries(options.headers ?? {}))
+    if (value !== undefined) headers[name] = value;
+  return headers;
 }
 
 function bodyHeaders(options: RequestOptions): Record<string, string | number> {

@@ -3,9 +3,22 @@ import type { Readable } from 'node:stream';
 import type { ProgressMessage } from '@slipway/api/docker';
 import type { Connection } from './connection.ts';
 import { filtersParameter } from './containers.ts';
-import type { Filters, ImageDeleted, ImageHistoryItem, ImageSummary, PruneReply } from './types.ts';
+import { registryAuth, registryConfig } from './registry-auth.ts';
+import type {
+  Filters,
+  FoundImage,
+  ImageDeleted,
+  ImageHistoryItem,
+  ImageSummary,
+  PruneReply,
+  PushedIndex,
+  RegistryLogin,
+  RemoteImage,
+} from './types.ts';
 
 type Signal = { readonly signal?: AbortSignal | undefined };
+/** The login at the registry that the name means; without one, whatever the registry lets anybody do. */
+type Login = { readonly login?: RegistryLogin | undefined };
 
 /** `…/images/…`. Progress streams carry their errors as their last message. */
 export class Images {
@@ -41,12 +54,66 @@ export class Images {
     return this.#connection.json('POST', '/images/prune', { query: { filters: filtersParameter(filters) } });
   }
 
-  /** `tag` may be a digest. */
+  /** `tag` may be a digest; '' means all tags. */
   pull(
     source: { readonly fromImage: string; readonly tag: string; readonly platform?: string },
-    options: Signal = {},
+    options: Signal & Login = {},
   ): Promise<AsyncGenerator<ProgressMessage>> {
-    return this.#connection.lines('POST', '/images/create', { query: { ...source }, signal: options.signal });
+    return this.#connection.lines('POST', '/images/create', {
+      query: { ...source },
+      headers: registryAuth(options.login),
+      signal: options.signal,
+    });
+  }
+
+  /** `tag` of '' means all tags. */
+  push(name: string, tag: string, options: Signal & Login = {}): Promise<AsyncGenerator<ProgressMessage>> {
+    return this.#connection.lines('POST', `${at(name)}/push`, {
+      query: { tag },
+      headers: registryAuth(options.login),
+      signal: options.signal,
+    });
+  }
+
+  /** What the registry finds whose host `term` begins with, Docker Hub without one. */
+  search(
+    query: { readonly term: string; readonly limit?: number | undefined; readonly filters?: Filters },
+    options: Login = {},
+  ): Promise<FoundImage[]> {
+    return this.#connection.json('GET', '/images/search', {
+      query: { term: query.term, limit: query.limit, filters: filtersParameter(query.filters) },
+      headers: registryAuth(options.login),
+    });
+  }
+
+  /** Slipway's own: what a registry says of a name, without the layers. */
+  inspectRemote(
+    query: { readonly name: string; readonly platform?: string },
+    options: Login = {},
+  ): Promise<RemoteImage> {
+    return this.#connection.json('GET', '/slipway/images/remote', {
+      query: { ...query },
+      headers: registryAuth(options.login),
+    });
+  }
+
+  /** Slipway's own: pushes an index of `sources` as `target`. The logins are those of all their registries. */
+  pushIndex(
+    index: { readonly target: string; readonly sources: readonly string[] },
+    logins: Readonly<Record<string, RegistryLogin>>,
+  ): Promise<PushedIndex> {
+    return this.#connection.json('POST', '/slipway/images/manifest', {
+      json: index,
+      headers: registryConfig(logins),
+    });
+  }
+
+  /** Slipway's own: what software an image holds, as a document of `format`. */
+  sbom(name: string, query: { readonly format: string }, options: Signal = {}): Promise<IncomingMessage> {
+    return this.#connection.request('GET', `/slipway${at(name)}/sbom`, {
+      query: { ...query },
+      signal: options.signal,
+    });
   }
 
   load(

@@ -1,8 +1,10 @@
+import { Accounts } from './accounts.ts';
 import { Connection, DEFAULT_HOST } from './connection.ts';
 import { Containers } from './containers.ts';
 import { Execs } from './execs.ts';
 import { Images } from './images.ts';
 import { Networks } from './networks.ts';
+import { Registry } from './registry.ts';
 import { System } from './system.ts';
 import { Volumes } from './volumes.ts';
 
@@ -11,21 +13,25 @@ export type * from './types.ts';
 
 /** The daemon's API, noun by noun. */
 export class Client implements Disposable {
+  readonly accounts: Accounts;
   readonly connection: Connection;
   readonly containers: Containers;
   readonly execs: Execs;
   readonly images: Images;
   readonly networks: Networks;
+  readonly registry: Registry;
   readonly system: System;
   readonly volumes: Volumes;
 
   /** Connects with the first request. @throws InvalidArgument for a host that is not `unix:///path`. */
   constructor(host: string = DEFAULT_HOST) {
     this.connection = new Connection(host);
+    this.accounts = new Accounts(this.connection);
     this.containers = new Containers(this.connection);
     this.execs = new Execs(this.connection);
     this.images = new Images(this.connection);
     this.networks = new Networks(this.connection);
+    this.registry = new Registry(this.connection);
     this.system = new System(this.connection);
     this.volumes = new Volumes(this.connection);
   }

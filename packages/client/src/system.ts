@@ -1,7 +1,7 @@
 import type { VersionReply } from '@slipway/api/docker';
 import type { Connection } from './connection.ts';
 import { filtersParameter } from './containers.ts';
-import type { DiskUsage, Event, Filters, InfoReply } from './types.ts';
+import type { DiskUsage, Event, Filters, InfoReply, LoginReply, RegistryLogin } from './types.ts';
 
 /** What concerns the daemon as a whole. */
 export class System {
@@ -17,6 +17,11 @@ export class System {
 
   info(): Promise<InfoReply> {
     return this.#connection.json('GET', '/info');
+  }
+
+  /** Tries a login at the registry of `serveraddress`. @throws Unauthenticated */
+  login(login: RegistryLogin): Promise<LoginReply> {
+    return this.#connection.json('POST', '/auth', { json: login });
   }
 
   diskUsage(): Promise<DiskUsage> {

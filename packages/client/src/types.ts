@@ -217,3 +217,118 @@ export interface Event {
 export interface InfoReply {
   readonly [field: string]: unknown;
 }
+
+/** A login at a registry, as `X-Registry-Auth` and `POST /auth` take it. */
+export interface RegistryLogin {
+  readonly username?: string;
+  readonly password?: string;
+  /** A token that stands for name and password. */
+  readonly identitytoken?: string;
+  readonly registrytoken?: string;
+  /** The registry's host; Docker Hub's is `https://index.docker.io/v1/`. */
+  readonly serveraddress: string;
+}
+
+export interface LoginReply {
+  readonly Status: string;
+  /** To be kept instead of the password, where the registry gives one. */
+  readonly IdentityToken?: string;
+}
+
+export interface FoundImage {
+  readonly name: string;
+  readonly description: string;
+  readonly is_official: boolean;
+  readonly star_count: number;
+}
+
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/** What a name means in its registry; `manifest` and `config` are the registry's own documents. */
+export interface RemoteImage {
+  readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  readonly platforms: readonly Platform[];
+  readonly manifest: unknown;
+  readonly config?: unknown;
+}
+
+/** An index that was pushed. */
+export interface PushedIndex {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly manifests: readonly { readonly digest: string; readonly platform?: Platform | null }[];
+}
+
+export interface RegistryStatus {
+  readonly repositories: number;
+  readonly manifests: number;
+  readonly blobs: number;
+  readonly sizeBytes: number;
+  readonly uploads: number;
+  readonly isReadOnly: boolean;
+  /** The registries that it is a pull-through cache of. */
+  readonly upstreams: readonly { readonly prefix: string; readonly url: string }[];
+}
+
+export interface RegistryCollection {
+  readonly removedBlobs: number;
+  readonly removedUploads: number;
+  readonly freedBytes: number;
+}
+
+export interface RegistryRepository {
+  readonly name: string;
+  readonly createdAtMs: number;
+  readonly manifestCount: number;
+  readonly tagCount: number;
+  readonly sizeBytes: number;
+  readonly immutableTags: boolean;
+  readonly quotaBytes?: number;
+  readonly upstream?: string;
+}
+
+export interface RepositoryManifest {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly artifactType?: string;
+  readonly tags: readonly string[];
+  readonly sizeBytes: number;
+  readonly pushedAtMs: number;
+  readonly lastPulledAtMs?: number;
+  readonly platforms: readonly Platform[];
+  /** The digest of the manifest that this one belongs to, as a signature does. */
+  readonly subject?: string;
+}
+
+export interface RegistryWebhook {
+  readonly id: string;
+  readonly url: string;
+  /** A repository's name; `*` stands for any characters. */
+  readonly repositories: string;
+  readonly hasSecret: boolean;
+}
+
+/** Leave to do something with the repositories whose names fit. */
+export interface Grant {
+  readonly repositories: string;
+  readonly actions: readonly ('pull' | 'push' | 'delete')[];
+}
+
+/** Somebody who may use the daemon's TCP port. */
+export interface Account {
+  readonly name: string;
+  readonly isAdmin: boolean;
+  readonly grants: readonly Grant[];
+  /** RFC 3339. */
+  readonly createdAt: string;
+}
+
+/** What the AWS tools sign with. */
+export interface AccessKey {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
