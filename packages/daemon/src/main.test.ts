@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -38,7 +39,8 @@ function rootsOf(t: TestContext): Roots {
     await run('nft', ['delete', 'table', 'ip', `slipway_${bridge}`]).catch(() => {});
     rmSync(folder, { recursive: true, force: true });
   });
-  const flags = ['--data-root', join(folder, 'data'), '--run-root', join(folder, 'run'), '--bridge', bridge];
+  const roots = ['--data-root', join(folder, 'data'), '--run-root', join(folder, 'run')];
+  const flags = [...roots, '--bridge', bridge, '--port', '0'];
   return { folder, flags, children };
 }
 
@@ -133,6 +135,60 @@ test('two daemons cannot share a root, and the second one is told of the first',
     new RegExp(`^slipwayd: cannot start: another slipwayd \\(pid ${first.child.pid}\\) uses`),
   );
   assert.equal(stderr.trim().split('\n').length, 1);
+});
+
+/** Has a port; any, or one that another program may have already. */
+async function holdPort(t: TestContext, wanted = 0): Promise<number> {
+  const holder = createServer();
+  holder.listen(wanted, '127.0.0.1');
+  await Promise.race([once(holder, 'listening'), once(holder, 'error')]).catch(() => {});
+  t.after(() => holder.close());
+  return (holder.address() as AddressInfo | null)?.port ?? wanted;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+test('a port that was asked for and is taken ends the start with one line that names it', async (t) => {
+  const port = await holdPort(t);
+  const { code, stderr } = await fails([...rootsOf(t).flags, '--port', String(port)]);
+  assert.equal(code, 1);
+  assert.match(
+    stderr.trim().split('\n').at(-1) ?? '',
+    new RegExp(`cannot start: another program has the port 127.0.0.1:${port}; .*--port`),
+  );
+});
+
+test('a default port that is taken is done without', async (t) => {
+  await holdPort(t, 4566);
+  const roots = rootsOf(t);
+  const daemon = await start({ ...roots, flags: roots.flags.slice(0, -2) });
+  assert.match(await daemon.docker(DOCKER_CLIENTS[0] ?? 'docker', 'version'), /Server: Slipway/);
+});
+
+test('the registry answers on its port, and asks who it is once there are accounts', async (t) => {
+  const port = await freePort();
+  const roots = rootsOf(t);
+  const daemon = await start({ ...roots, flags: [...roots.flags, '--port', String(port)] });
+  const registry = `http://127.0.0.1:${port}/v2/`;
+  assert.equal((await fetch(registry)).status, 200);
+  const account = JSON.stringify({ name: 'ada', password: 'correct horse', isAdmin: true });
+  const json = ['-H', 'Content-Type: application/json', '-d', account];
+  await run('curl', ['-sf', '--unix-socket', daemon.socketPath, ...json, 'http://d/slipway/accounts']);
+  const refused = await fetch(registry);
+  assert.equal(refused.status, 401);
+  assert.match(
+    refused.headers.get('www-authenticate') ?? '',
+    new RegExp(`^Bearer realm="http://127.0.0.1:${port}/token",service="slipway"`),
+  );
+  const authorization = `Basic ${btoa('ada:correct horse')}`;
+  assert.equal((await fetch(registry, { headers: { authorization } })).status, 200);
 });
 
 test('a command line that is wrong ends with 2 and one line that says what to do', async () => {
