@@ -114,7 +114,7 @@ export class Blobs {
     const nowMs = clock.nowMs();
     // A pusher that finds a blob here does not send it: it must stay until the manifest comes.
     if (link !== undefined && nowMs - link.usedAtMs > USE_MS && !contents.isNeeded(repositoryId, digest)) {
-      contents.setUsed(repositoryId, digest, nowMs);
+      contents.relaxed(() => contents.setUsed(repositoryId, digest, nowMs));
     }
     return link;
   }

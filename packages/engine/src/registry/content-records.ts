@@ -49,6 +49,11 @@ export class ContentRecords {
     return this.#database.transaction(work);
   }
 
+  /** For what may be lost with the machine's power. */
+  relaxed<T>(work: () => T): T {
+    return this.#database.relaxed(work);
+  }
+
   findManifestByTag(repository: string, tag: string): FoundManifest | undefined {
     return this.#database
       .prepare(
@@ -169,13 +174,19 @@ export class ContentRecords {
     const rows = this.#database
       .prepare('SELECT tag, digest FROM registry_tags WHERE repository_id = ? ORDER BY tag')
       .all(repositoryId) as unknown as { tag: string; digest: Digest }[];
-    const tags = new Map<Digest, string[]>();
-    for (const { tag, digest } of rows) {
-      const present = tags.get(digest);
-      if (present === undefined) tags.set(digest, [tag]);
-      else present.push(tag);
-    }
-    return tags;
+    return grouped(rows.map(({ tag, digest }) => [digest, tag]));
+  }
+
+  /** What of the repository's manifests each index refers to. */
+  manifestsByIndex(repositoryId: number): Map<Digest, Digest[]> {
+    const rows = this.#database
+      .prepare(
+        `SELECT n.manifest AS manifest, n.target AS target FROM registry_references n
+         JOIN registry_manifests m ON m.repository_id = n.repository_id AND m.digest = n.target
+         WHERE n.repository_id = ?`,
+      )
+      .all(repositoryId) as unknown as { manifest: Digest; target: Digest }[];
+    return grouped(rows.map(({ manifest, target }) => [manifest, target]));
   }
 
   findBlob(repositoryId: number, digest: Digest): BlobLink | undefined {
@@ -254,6 +265,16 @@ export class ContentRecords {
       .get(repositoryId) as Record<string, number>;
     return { sizeBytes: row.size_bytes ?? 0, manifests: row.manifests ?? 0, tags: row.tags ?? 0 };
   }
+}
+
+function grouped<V>(pairs: Iterable<readonly [Digest, V]>): Map<Digest, V[]> {
+  const groups = new Map<Digest, V[]>();
+  for (const [key, value] of pairs) {
+    const present = groups.get(key);
+    if (present === undefined) groups.set(key, [value]);
+    else present.push(value);
+  }
+  return groups;
 }
 
 type Row = Readonly<Record<string, unknown>>;

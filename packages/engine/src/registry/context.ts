@@ -93,7 +93,8 @@ export function pushRepository(context: RegistryContext, name: string): Reposito
       { reason: 'DENIED' },
     );
   }
-  return context.repositories.ensure(name, context.clock.nowMs());
+  // Worth nothing without the blob or manifest that follows.
+  return context.contents.relaxed(() => context.repositories.ensure(name, context.clock.nowMs()));
 }
 
 /** The bytes that the repository may take beside what it has; Infinity without a quota. */

@@ -27,6 +27,7 @@ export function describeManifests(
   { id }: RepositoryRecord,
 ): ManifestDescription[] {
   const tags = contents.tagsByDigest(id);
+  const manifests = contents.manifestsByIndex(id);
   return contents.manifests(id).map((manifest) => ({
     digest: manifest.digest,
     mediaType: manifest.mediaType,
@@ -37,5 +38,6 @@ export function describeManifests(
     lastPulledAtMs: manifest.pulledAtMs,
     platforms: manifest.platforms,
     subject: manifest.subject,
+    manifests: manifests.get(manifest.digest) ?? [],
   }));
 }

@@ -69,7 +69,7 @@ export class Manifests {
     this.#writing = undefined;
     if (this.#pulls.size === 0) return;
     const { contents } = this.#context;
-    contents.transaction(() => {
+    contents.relaxed(() => {
       for (const { repositoryId, digest, atMs } of this.#pulls.values()) {
         contents.setPulled(repositoryId, digest, atMs);
       }

@@ -33,6 +33,8 @@ export interface ManifestDescription {
   /** One for an image, several for an index, none for other artifacts. */
   readonly platforms: readonly Platform[];
   readonly subject: Digest | undefined;
+  /** Those of the repository that it refers to, as an index does. */
+  readonly manifests: readonly Digest[];
 }
 
 export interface Webhook {

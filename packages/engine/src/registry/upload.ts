@@ -102,7 +102,13 @@ export class Upload implements BlobUpload {
     if (!this.#isOver) await this.#end();
   }
 
-  /** Lets go of the file, which stays. */
+  /** Lets go of the file, which stays, for good: what is being sent fails. */
+  async leave(): Promise<void> {
+    this.#isOver = true;
+    await this.close();
+  }
+
+  /** Lets go of the file, which stays, until it is used again. */
   async close(): Promise<void> {
     this.#idle?.[Symbol.dispose]();
     const ingest = this.#ingest;

@@ -58,7 +58,7 @@ export class Uploads implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const upload of this.#uploads.values()) await upload.close();
+    for (const upload of this.#uploads.values()) await upload.leave();
     this.#uploads.clear();
   }
 
