@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest } from '@slipway/oci';
 import {
   type Intercept,
@@ -101,7 +102,6 @@ test('a registry that falls silent within a blob is left, and asked for the rest
 
 test('a reader who takes longer than a stall does not lose the connection', async () => {
   await using it = await setUp();
-  const { setTimeout: sleep } = await import('node:timers/promises');
   let sizeBytes = 0;
   for await (const chunk of it.repository.openBlob(it.descriptor)) {
     if (sizeBytes === 0) await sleep(700);
@@ -209,7 +209,6 @@ test('a reader who leaves, or aborts, leaves no connection in use behind', async
   const controller = new AbortController();
   const reason = new Error('the client went');
   const reading = readAllBytes(it.repository.openBlob(it.descriptor, { signal: controller.signal }));
-  const { setTimeout: sleep } = await import('node:timers/promises');
   await sleep(50);
   controller.abort(reason);
   await assert.rejects(reading, reason);
@@ -225,7 +224,6 @@ test('after a closed client nothing is under way', async () => {
   });
   const reading = readAllBytes(it.repository.openBlob(it.descriptor));
   const failure = assert.rejects(reading, { code: 'Canceled' });
-  const { setTimeout: sleep } = await import('node:timers/promises');
   await sleep(50);
   await it.client[Symbol.asyncDispose]();
   await failure;

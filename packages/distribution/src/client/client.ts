@@ -21,7 +21,7 @@ export interface RegistryClientOptions {
   readonly maxConnectionsPerHost?: number;
   /** 15 s by default. */
   readonly connectTimeoutMs?: number;
-  /** Silence after which a connection counts as dead; 30 s by default. */
+  /** Silence after which a connection counts as dead; 30 s by default. Storing what was sent may take ten times that. */
   readonly stallTimeoutMs?: number;
   readonly retry?: Partial<RetryPolicy>;
   /** Blobs up to this size are sent with one PUT; 1 MiB by default. */
@@ -39,13 +39,19 @@ const HUB_INDEX = 'https://index.docker.io';
 
 /** A client for any number of registries. Connections and tokens are shared by all that it is used for. */
 export function openRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { clock, random, logger, userAgent, findEndpoints } = options;
+  const { clock, random, logger, userAgent, findEndpoints, stallTimeoutMs = 30_000 } = options;
   const context: ClientContext = {
     clock,
     random,
     logger,
     retry: { ...DEFAULT_RETRY, ...options.retry },
+    commitTimeoutMs: 10 * stallTimeoutMs,
     monolithicMaxBytes: options.monolithicMaxBytes ?? 1024 * 1024,
+  };
+  // The next endpoint is a better try than a mirror that fails again.
+  const mirrorContext = {
+    ...context,
+    retry: { ...context.retry, attempts: Math.min(2, context.retry.attempts) },
   };
   const disposal = new AbortController();
   const transports = new Map<string, Transport>();
@@ -62,7 +68,7 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
         clock,
         disposal: disposal.signal,
         connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
-        stallTimeoutMs: options.stallTimeoutMs ?? 30_000,
+        stallTimeoutMs,
         maxConnectionsPerHost: options.maxConnectionsPerHost ?? 16,
         proxyEnv: options.proxyEnv,
       });
@@ -74,8 +80,8 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
     );
   };
 
-  const retried = (dispatch: Dispatch): Dispatch =>
-    retrying(dispatch, { clock, random, logger, policy: context.retry });
+  const retried = (dispatch: Dispatch, { retry: policy } = context): Dispatch =>
+    retrying(dispatch, { clock, random, logger, policy });
 
   const openSession = (
     endpoint: RegistryEndpoint,
@@ -87,16 +93,18 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
     const known = sessions.get(key);
     if (known !== undefined) return known;
     const plain = reach(endpoint);
+    const sessionContext = endpoint.isMirror ? mirrorContext : context;
     const authorizer = new Authorizer({
       endpoint,
       registry: domain,
       credentials,
       clock,
-      dispatch: retried(plain),
+      dispatch: retried(plain, sessionContext),
       signal: disposal.signal,
     });
     const place = endpoint.isMirror ? `mirror ${endpoint.url} of registry ${domain}` : `registry ${domain}`;
-    const session = { endpoint, place, dispatch: retried(authorizer.wrap(plain)), context };
+    const dispatch = retried(authorizer.wrap(plain), sessionContext);
+    const session = { endpoint, place, dispatch, context: sessionContext };
     const [oldest] = sessions.keys();
     if (sessions.size >= MAX_SESSIONS && oldest !== undefined) sessions.delete(oldest);
     sessions.set(key, session);

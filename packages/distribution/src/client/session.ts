@@ -16,6 +16,8 @@ export interface ClientContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly retry: RetryPolicy;
+  /** How long a registry may take to store what it was sent, e.g. to copy it within an object store. */
+  readonly commitTimeoutMs: number;
   /** Blobs up to this size are sent with one PUT. */
   readonly monolithicMaxBytes: number;
 }

@@ -22,8 +22,6 @@ import {
   urlOf,
 } from './session.ts';
 
-/** How long a registry may take to store what it was sent, e.g. to copy it within an object store. */
-const COMMIT_TIMEOUT_MS = 5 * 60_000;
 /** Candidates for a mount that are tried; each costs a request. */
 const MAX_MOUNTS = 3;
 /** The first chunk after a registry refused the whole; half of it when that is too large again. */
@@ -187,7 +185,7 @@ class Uploader {
         ...(isWhole ? {} : { 'content-range': `${upload.offset}-${end - 1}` }),
       },
       body: this.#part(upload.offset, end),
-      answerWithinMs: COMMIT_TIMEOUT_MS,
+      answerWithinMs: this.#session.context.commitTimeoutMs,
     });
   }
 
@@ -197,7 +195,7 @@ class Uploader {
     const response = await this.#dispatch({
       method: 'PUT',
       url,
-      answerWithinMs: COMMIT_TIMEOUT_MS,
+      answerWithinMs: this.#session.context.commitTimeoutMs,
       ...(body === undefined ? {} : { headers: { 'content-type': 'application/octet-stream' }, body }),
     });
     const { size } = this.#blob.descriptor;
