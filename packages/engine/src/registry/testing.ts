@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +50,8 @@ export interface TestRegistryOptions {
   readonly settings?: Partial<RegistrySettings>;
   readonly clock?: Clock;
   readonly openClient?: () => Promise<RegistryClient>;
+  /** The store is on a disk of its own, this large (`8m`). */
+  readonly diskSize?: string;
 }
 
 /** A registry over a store in a folder of its own, which the end of the test removes. */
@@ -57,16 +60,39 @@ export async function openTestRegistry(
   options: TestRegistryOptions = {},
 ): Promise<TestRegistry> {
   const root = await mkdtemp(join(tmpdir(), 'slipway-registry-'));
-  const opened = { close: async () => {} };
+  if (options.diskSize !== undefined) {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.diskSize}`, 'tmpfs', root]);
+  }
+  let close = async () => {};
   t.after(async () => {
-    await opened.close();
+    await close();
+    if (options.diskSize !== undefined) execFileSync('umount', [root]);
     await rm(root, { recursive: true });
   });
   const open = async (): Promise<TestRegistry> => {
-    const clock = options.clock ?? systemClock;
-    const store = await openStore({ root, clock, random: systemRandom, logger: silentLogger });
-    opened.close = async () => await store[Symbol.asyncDispose]();
-    const registry = await openRegistry({
+    const opened = await openRegistryIn(root, options);
+    close = () => opened.close();
+    return {
+      ...opened,
+      root,
+      restart: async () => {
+        await close();
+        return await open();
+      },
+    };
+  };
+  return await open();
+}
+
+/** The registry of a folder, as a daemon opens it. */
+export async function openRegistryIn(
+  root: string,
+  { settings, clock = systemClock, openClient }: TestRegistryOptions = {},
+): Promise<{ registry: Registry; store: Store; close: () => Promise<void> }> {
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(await openStore({ root, clock, random: systemRandom, logger: silentLogger }));
+  const registry: Registry = stack.use(
+    await openRegistry({
       store,
       clock,
       random: systemRandom,
@@ -77,27 +103,14 @@ export async function openTestRegistry(
         defaultQuotaBytes: undefined,
         gcIntervalMs: 0,
         upstreams: [],
-        ...options.settings,
+        ...settings,
       },
-      openClient: options.openClient ?? (() => Promise.reject(new Error('this test has no client'))),
+      openClient: openClient ?? (() => Promise.reject(new Error('this test has no client'))),
       collectStore: () => store.collectGarbage({ roots: () => registry.roots() }),
-    });
-    opened.close = async () => {
-      opened.close = async () => {};
-      await registry[Symbol.asyncDispose]();
-      await store[Symbol.asyncDispose]();
-    };
-    return {
-      registry,
-      store,
-      root,
-      restart: async () => {
-        await opened.close();
-        return await open();
-      },
-    };
-  };
-  return await open();
+    }),
+  );
+  const opened = stack.move();
+  return { registry, store, close: () => opened.disposeAsync() };
 }
 
 export async function* piecesOf(...pieces: readonly (Uint8Array | string)[]): AsyncIterable<Uint8Array> {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { computeDigest } from '@slipway/oci';
 import { ADMIN, movableClock, openTestRegistry, piecesOf } from './testing.ts';
@@ -22,6 +24,50 @@ describe('an upload', () => {
     assert.equal((await registry.getBlob('r', digest)).sizeBytes, 15);
     await assert.rejects(registry.getUpload('r', id), { reason: 'BLOB_UPLOAD_UNKNOWN' });
     assert.equal((await registry.status()).uploads, 0);
+  });
+
+  it('loses nothing that was acknowledged when the daemon is killed', async (t) => {
+    const before = await openTestRegistry(t);
+    const child = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '--eval',
+        `const { ADMIN, openRegistryIn, piecesOf } = await import(process.argv[1]);
+         const { registry } = await openRegistryIn(process.argv[2]);
+         const upload = await registry.startUpload('r', ADMIN);
+         await upload.append(piecesOf('one, two, '));
+         console.log(upload.id);
+         await upload.append((async function* () {
+           yield Buffer.from('thr');
+           process.kill(process.pid, 'SIGKILL');
+         })());`,
+        import.meta.resolve('./testing.ts'),
+        before.root,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const [[id], [, signal]] = await Promise.all([once(child.stdout, 'data'), once(child, 'exit')]);
+    assert.equal(signal, 'SIGKILL');
+    const { registry } = await before.restart();
+    const upload = await registry.getUpload('r', String(id).trim());
+    assert.ok(upload.receivedBytes >= 10, `${upload.receivedBytes} bytes were kept`);
+    await upload.append(piecesOf('one, two, three'.slice(upload.receivedBytes)));
+    await upload.commit(computeDigest('one, two, three'));
+  });
+
+  it('tells of a full disk, and goes on when there is room', async (t) => {
+    const { registry } = await openTestRegistry(t, { diskSize: '6m' });
+    const other = await registry.startUpload('r', ADMIN);
+    await other.append(piecesOf(Buffer.alloc(3 << 20)));
+    const content = Buffer.alloc(4 << 20, 'x');
+    const upload = await registry.startUpload('r', ADMIN);
+    await assert.rejects(upload.append(piecesOf(content)), { code: 'ResourceExhausted', reason: 'ENOSPC' });
+    assert.ok(upload.receivedBytes < content.length);
+    await other.cancel();
+    await upload.append(piecesOf(content.subarray(upload.receivedBytes)));
+    await upload.commit(computeDigest(content));
+    assert.equal((await registry.getBlob('r', computeDigest(content))).sizeBytes, content.length);
   });
 
   it('that got nothing yet is there after a restart too', async (t) => {
