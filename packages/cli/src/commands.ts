@@ -32,6 +32,7 @@ const import_: Leaf = { load: () => import('./commands/import.ts') };
 const tag: Leaf = { load: () => import('./commands/tag.ts') };
 const rmi: Leaf = { load: () => import('./commands/rmi.ts') };
 const pull: Leaf = { load: () => import('./commands/pull.ts') };
+const push: Leaf = { load: () => import('./commands/push.ts') };
 const events: Leaf = { load: () => import('./commands/events.ts') };
 const info: Leaf = { load: () => import('./commands/info.ts') };
 
@@ -76,9 +77,46 @@ const image: Noun = {
     ls: images,
     prune: { load: () => import('./commands/image-prune.ts') },
     pull,
+    push,
     rm: rmi,
     save,
+    sbom: { load: () => import('./commands/image-sbom.ts') },
     tag,
+  },
+};
+
+const manifest: Noun = {
+  summary: 'Manage images for several platforms, in registries',
+  commands: { create: { load: () => import('./commands/manifest-create.ts') } },
+};
+
+const registry: Noun = {
+  summary: "Manage the daemon's own registry",
+  commands: {
+    gc: { load: () => import('./commands/registry-gc.ts') },
+    inspect: { load: () => import('./commands/registry-inspect.ts') },
+    ls: { load: () => import('./commands/registry-ls.ts') },
+    rm: { load: () => import('./commands/registry-rm.ts') },
+    settings: { load: () => import('./commands/registry-settings.ts') },
+    status: { load: () => import('./commands/registry-status.ts') },
+    users: {
+      summary: 'Manage who may use the TCP port',
+      commands: {
+        add: { load: () => import('./commands/registry-users-add.ts') },
+        key: { load: () => import('./commands/registry-users-key.ts') },
+        ls: { load: () => import('./commands/registry-users-ls.ts') },
+        rm: { load: () => import('./commands/registry-users-rm.ts') },
+        update: { load: () => import('./commands/registry-users-update.ts') },
+      },
+    },
+    webhooks: {
+      summary: 'Manage who is told of pushes',
+      commands: {
+        add: { load: () => import('./commands/registry-webhooks-add.ts') },
+        ls: { load: () => import('./commands/registry-webhooks-ls.ts') },
+        rm: { load: () => import('./commands/registry-webhooks-rm.ts') },
+      },
+    },
   },
 };
 
@@ -128,8 +166,15 @@ const GROUPS: CommandTree['groups'] = {
     top,
   },
   Control: { create, kill, pause, unpause, rename, update, wait, export: export_ },
-  Images: { images, pull, load, save, import: import_, tag, rmi, history },
-  'By noun': { container, image, volume, network, system },
+  Images: { images, load, save, import: import_, tag, rmi, history },
+  Registries: {
+    pull,
+    push,
+    login: { load: () => import('./commands/login.ts') },
+    logout: { load: () => import('./commands/logout.ts') },
+    search: { load: () => import('./commands/search.ts') },
+  },
+  'By noun': { container, image, manifest, volume, network, registry, system },
   'The daemon and this command': {
     version: { load: () => import('./commands/version.ts') },
     info,

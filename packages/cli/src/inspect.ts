@@ -3,18 +3,26 @@ import { type Context, ExitError } from './command.ts';
 
 export type InspectedType = 'container' | 'image' | 'volume' | 'network';
 
-/** Prints what the daemon knows of each thing: as indented JSON, as `json` in one line, or by a template. */
-export async function inspect(
+/** Prints what the daemon knows of each thing of `types`. */
+export const inspect = (
   context: Context,
   names: readonly string[],
   types: readonly InspectedType[],
   { format, size }: { format: string; size: boolean },
+): Promise<void> => printEach(context, names, format, (name) => inspectOne(context, name, types, size));
+
+/** Prints what `read` finds by each name: as indented JSON, as `json` in one line, or by a template. */
+export async function printEach(
+  context: Context,
+  names: readonly string[],
+  format: string,
+  read: (name: string) => Promise<unknown>,
 ): Promise<void> {
   const found: unknown[] = [];
   const failures: string[] = [];
   for (const name of names) {
     try {
-      found.push(await inspectOne(context, name, types, size));
+      found.push(await read(name));
     } catch (error) {
       failures.push(errorMessage(error));
     }

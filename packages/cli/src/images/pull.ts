@@ -1,4 +1,5 @@
 import type { Context } from '../command.ts';
+import { loginForImage } from '../registry/credential-store.ts';
 import { showProgress } from '../stdio/progress.ts';
 
 /** An image's name apart from its tag or digest; `latest` when there is neither. */
@@ -10,13 +11,25 @@ export function splitReference(name: string): { readonly repo: string; readonly 
   return { repo: name, tag: 'latest' };
 }
 
-/** Pulls an image, with its progress on `out`. */
+export interface PullOptions {
+  readonly platform: string;
+  readonly quiet: boolean;
+  /** Every tag of the repository, which `name` is then. */
+  readonly allTags?: boolean;
+  readonly out: NodeJS.WriteStream;
+}
+
+/** Pulls an image with the login that is kept for its registry, and shows the progress on `out`. */
 export async function pullImage(
   context: Context,
   name: string,
-  { platform, quiet, out }: { platform: string; quiet: boolean; out: NodeJS.WriteStream },
+  { platform, quiet, allTags = false, out }: PullOptions,
 ): Promise<void> {
   const { repo: fromImage, tag } = splitReference(name);
-  const messages = await context.client.images.pull({ fromImage, tag, platform });
+  const login = await loginForImage(context, name);
+  const messages = await context.client.images.pull(
+    { fromImage, tag: allTags ? '' : tag, platform },
+    { login },
+  );
   await showProgress(messages, out, { quiet });
 }
