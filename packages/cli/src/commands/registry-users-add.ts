@@ -1,6 +1,5 @@
 import { defineCommand } from '../command.ts';
 import { ACCOUNT_FLAGS, readNewPassword } from '../registry/account-flags.ts';
-import { parseGrant } from '../registry/grants.ts';
 
 export default defineCommand({
   summary: "Let somebody use the daemon's TCP port",
@@ -20,7 +19,7 @@ export default defineCommand({
       name: args[0] as string,
       password: await readNewPassword(context, flags['password-stdin']),
       isAdmin: flags.admin,
-      grants: flags.grant.map(parseGrant),
+      grants: flags.grant,
     });
     context.stdout.write(`${name}\n`);
   },

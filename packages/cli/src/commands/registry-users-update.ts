@@ -1,7 +1,6 @@
 import { boolean } from '../args/flags.ts';
 import { defineCommand, ExitError } from '../command.ts';
 import { ACCOUNT_FLAGS, readNewPassword } from '../registry/account-flags.ts';
-import { parseGrant } from '../registry/grants.ts';
 
 export default defineCommand({
   summary: "Change a password, or what somebody may do at the daemon's TCP port",
@@ -18,7 +17,7 @@ export default defineCommand({
     const { name } = await context.client.accounts.update(args[0] as string, {
       ...(asks ? { password: await readNewPassword(context, flags['password-stdin']) } : {}),
       ...(given.has('admin') ? { isAdmin: flags.admin } : {}),
-      ...(given.has('grant') ? { grants: flags.grant.map(parseGrant) } : {}),
+      ...(given.has('grant') ? { grants: flags.grant } : {}),
     });
     context.stdout.write(`${name}\n`);
   },

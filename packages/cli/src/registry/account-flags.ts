@@ -1,3 +1,4 @@
+import type { Grant } from '@slipway/client';
 import { boolean, type Flag, list } from '../args/flags.ts';
 import { type Context, ExitError } from '../command.ts';
 import { prompt, readPassword } from '../stdio/prompt.ts';
@@ -10,16 +11,9 @@ export const ACCOUNT_FLAGS = {
   'password-stdin': boolean('The password comes on standard input'),
 } as const;
 
-/** Refuses what is no grant where it is given, and keeps the text. */
-function grantFlag(): Flag<readonly string[]> {
+function grantFlag(): Flag<readonly Grant[]> {
   const flag = list('What it may do: PATTERN:pull,push,delete', { value: 'grant' });
-  return {
-    ...flag,
-    read(text, before) {
-      parseGrant(text);
-      return flag.read(text, before);
-    },
-  };
+  return { ...flag, initial: [], read: (text, before) => [...before, parseGrant(text)] };
 }
 
 /** A new password, from standard input or asked for twice on the terminal. */
