@@ -1,8 +1,9 @@
 /**
  * Runs the tests in parts, and says while it works what takes how long:
  * `check` (types, lint, architecture), `unit` (beside the code), `integration` (real clients against real
- * daemons), `e2e` (script/run). Without a part, all of them. A last argument that is no part is a pattern: only
- * files whose path holds it, and `NAME:TEXT` only tests whose name holds TEXT.
+ * daemons), `conformance` (specifications, against daemons), `e2e` (script/run). Without a part, all of them. A last
+ * argument that is no part is a pattern: only files whose path holds it, and `NAME:TEXT` only tests whose name holds
+ * TEXT.
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { relative } from 'node:path';
 import { run } from 'node:test';
 
 const root = new URL('..', import.meta.url).pathname;
-const PARTS = ['check', 'unit', 'integration', 'e2e'] as const;
+const PARTS = ['check', 'unit', 'integration', 'conformance', 'e2e'] as const;
 type Part = (typeof PARTS)[number];
 
 interface Tally {
@@ -56,6 +57,8 @@ async function runPart(part: Part): Promise<void> {
       return runTests('integration', 'test/integration/**/*.test.ts', {
         concurrency: process.env.SLIPWAY_TEST_ENGINE === 'dockerd' ? 1 : 2,
       });
+    case 'conformance':
+      return runTests('conformance', 'test/conformance/**/*.test.ts', { concurrency: 2 });
     case 'e2e':
       return runTests('e2e', 'test/e2e/**/*.test.ts', { concurrency: 1 });
   }
