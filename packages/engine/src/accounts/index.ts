@@ -2,3 +2,4 @@ export type * from './accounts.ts';
 export { accountRoutes } from './routes.ts';
 export { type AccountService, type AccountsOptions, openAccounts } from './service.ts';
 export { tokenRoutes } from './token-routes.ts';
+export { fits } from './visitor.ts';
