@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
@@ -9,6 +7,7 @@ import { silentLogger } from '@slipway/base';
 import { computeDigest } from '@slipway/oci';
 import { createEndpointFinder, type EndpointOptions } from './endpoints.ts';
 import { openTestClient, readAllBytes, sendBytes, someBytes, startRegistry, startServer } from './testing.ts';
+import { issueCertificates, temporaryFolder } from './testing-tls.ts';
 
 const https = process.getBuiltinModule('node:https');
 
@@ -18,23 +17,6 @@ const descriptor = { digest: computeDigest(blob), size: blob.byteLength };
 
 const finder = (options: Partial<EndpointOptions>) =>
   createEndpointFinder({ mirrors: [], insecure: [], certificateFolders: [], ...options });
-
-async function temporaryFolder() {
-  const path = await mkdtemp(join(tmpdir(), 'slipway-client-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
-/** A CA, and a certificate of it for 127.0.0.1 that serves both ends. */
-async function issueCertificates(folder: string) {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  openssl('req', '-x509', ...key, '-subj', '/CN=test CA', '-keyout', 'ca.key', '-out', 'ca.pem');
-  const leaf = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const issuer = ['-CA', 'ca.pem', '-CAkey', 'ca.key'];
-  openssl('req', '-x509', ...key, ...leaf, ...issuer, '-keyout', 'leaf.key', '-out', 'leaf.pem');
-  const read = (name: string) => readFile(join(folder, name), 'utf8');
-  return { ca: await read('ca.pem'), cert: await read('leaf.pem'), key: await read('leaf.key') };
-}
 
 /** Loopback is insecure by default; this makes it as strict as any other host. */
 const strictly =

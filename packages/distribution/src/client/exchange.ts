@@ -1,4 +1,5 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { type Clock, errorMessage, isErrno, isSlipwayError, SlipwayError } from '@slipway/base';
 import {
   type ConnectionFailure,
@@ -83,8 +84,11 @@ class Exchange {
         this.#connectTimer?.[Symbol.dispose]();
         if (outgoing.writableEnded) this.#awaitAnswer();
       };
-      if (!socket.connecting && outgoing.reusedSocket) return opened();
       const isTls = this.#request.url.protocol === 'https:';
+      // One that was used before, or that a proxy's tunnel was built for, is handed over ready.
+      const isSecured = !isTls || (socket as TLSSocket).getPeerFinished() !== undefined;
+      if (!socket.connecting && isSecured) return opened();
+      if (!socket.connecting) this.#phase = 'securing';
       this.#connectTimer = clock.timer(this.#limits.connectTimeoutMs, () =>
         this.#fail(
           this.#error('CONNECT_TIMEOUT', `did not answer within ${this.#limits.connectTimeoutMs} ms`),
