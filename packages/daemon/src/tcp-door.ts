@@ -1,5 +1,6 @@
 import { isErrno, SlipwayError } from '@slipway/base';
 import { type HttpServer, type ServeOptions, serve } from '@slipway/http';
+import { openFileSender } from './file-sender.ts';
 import type { DaemonOptions } from './floors.ts';
 
 const HOST = '127.0.0.1';
@@ -15,7 +16,7 @@ export async function openTcpDoor(
   const { port, isPortAsked } = config;
   if (port === 0) return undefined;
   try {
-    const door = await serve({ listen: { port, host: HOST }, sites, clock, logger });
+    const door = await serve({ listen: { port, host: HOST }, sites, clock, logger, openFileSender });
     logger.info({ address: `${HOST}:${port}` }, 'the registry is served');
     return door;
   } catch (cause) {

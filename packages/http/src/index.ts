@@ -3,7 +3,7 @@ export * from './dialects/aws.ts';
 export type * from './dialects/dialect.ts';
 export * from './dialects/docker.ts';
 export * from './dialects/oci.ts';
-export type { SendFile } from './file-body.ts';
+export type { FileSender, OpenFileSender } from './file-body.ts';
 export * from './query.ts';
 export * from './reply.ts';
 export type * from './route.ts';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { eitherOf } from './either-of.ts';
-import { openFile, writeFileBody } from './file-body.ts';
+import { type OpenFileSender, openFile, writeFileBody } from './file-body.ts';
 import type { FileReply, Headers, HijackReply, Reply, StreamReply } from './reply.ts';
 
 /**
@@ -11,8 +11,9 @@ export async function writeReply(
   response: ServerResponse,
   reply: Exclude<Reply, HijackReply>,
   dialectHeaders: Headers,
+  openSender?: OpenFileSender,
 ): Promise<void> {
-  if (reply.kind === 'file') return await writeFile(response, reply, dialectHeaders);
+  if (reply.kind === 'file') return await writeFile(response, reply, dialectHeaders, openSender);
   if (response.destroyed) return;
   setHead(response, reply, dialectHeaders);
   switch (reply.kind) {
@@ -39,12 +40,18 @@ export async function writeReply(
 }
 
 /** Opens the file before anything is said, so that a failure can still be told. */
-async function writeFile(response: ServerResponse, reply: FileReply, dialectHeaders: Headers): Promise<void> {
+async function writeFile(
+  response: ServerResponse,
+  reply: FileReply,
+  dialectHeaders: Headers,
+  openSender: OpenFileSender | undefined,
+): Promise<void> {
   await using handle = hasBody(response) ? await openFile(reply.path) : undefined;
   if (response.destroyed) return;
   setHead(response, reply, dialectHeaders);
   response.setHeader('Content-Length', reply.length);
-  if (handle !== undefined) await writeFileBody(response, handle, reply.offset, reply.length);
+  const { offset, length } = reply;
+  if (handle !== undefined) await writeFileBody(response, { handle, offset, length }, openSender);
   response.end();
 }
 

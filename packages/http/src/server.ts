@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, isSlipwayError, type Logger } from '@slipway/base';
 import type { Dialect } from './dialects/dialect.ts';
+import type { OpenFileSender } from './file-body.ts';
 import { endSocket, hijackResponse, hijackSocket } from './hijack.ts';
 import { createServer, ServerResponse as Response } from './node-http.ts';
 import type { HijackReply, Reply } from './reply.ts';
@@ -20,6 +21,8 @@ export interface ServeOptions {
   readonly sites: readonly [Site, ...Site[]];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Sends large files past this process's memory; without it they are read and written. */
+  readonly openFileSender?: OpenFileSender;
 }
 
 /** Disposing stops listening, tells running handlers through their signals, and closes every connection. */
@@ -60,11 +63,13 @@ class Connections {
   readonly #sites: readonly OpenSite[];
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #openFileSender: OpenFileSender | undefined;
   /** Of the requests that asked for a signal, and of hijacked connections. */
   readonly #running = new Set<AbortController>();
   readonly #upgraded = new Set<Duplex>();
 
-  constructor({ sites, clock, logger }: ServeOptions) {
+  constructor({ sites, clock, logger, openFileSender }: ServeOptions) {
+    this.#openFileSender = openFileSender;
     this.#sites = sites.map(({ dialect, routes, matches }) => ({
       dialect,
       router: new Router(routes),
@@ -176,7 +181,7 @@ class Connections {
     reply: Exclude<Reply, HijackReply>,
   ): Promise<void> {
     try {
-      await writeReply(response, reply, dialect.headers());
+      await writeReply(response, reply, dialect.headers(), this.#openFileSender);
     } catch (error) {
       const told = dialect.error(error);
       if (response.headersSent || response.destroyed || told.kind === 'hijack') throw error;
