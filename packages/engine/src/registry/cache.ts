@@ -90,7 +90,7 @@ export class PullThroughCache {
     return await this.#blobs.get(name, digest);
   }
 
-  /** The upstream's tags, in order; undefined where it cannot be asked. */
+  /** The upstream's tags, in order; undefined where it cannot be asked, and what is here must do. */
   async findTags(name: string, source: Source): Promise<string[] | undefined> {
     return await this.#orNothing(name, source, async (signal) => {
       const tags: string[] = [];
@@ -101,7 +101,7 @@ export class PullThroughCache {
     });
   }
 
-  /** The upstream's referrers; undefined where it cannot be asked. */
+  /** The upstream's referrers; undefined where it cannot be asked, and what is here must do. */
   async findReferrers(name: string, subject: Digest, source: Source): Promise<Descriptor[] | undefined> {
     return await this.#orNothing(name, source, async (signal) =>
       Array.fromAsync((await this.#open(source)).listReferrers(subject, { signal })),
@@ -124,23 +124,17 @@ export class PullThroughCache {
   }
 
   async #fetchBlob(name: string, digest: Digest, source: Source): Promise<void> {
-    const { store, contents } = this.#context;
+    const { content } = this.#context.store;
     const remote = await this.#open(source);
-    const repository = this.#context.repositories.find(name);
-    // What a manifest of the upstream names is the upstream's, wherever its bytes come from.
-    if (repository !== undefined && contents.isNeeded(repository.id, digest)) {
-      if (await this.#blobs.linkStored(repository, digest)) return;
-    }
     const found = await remote.findBlob(digest);
     if (found === undefined) throw blobUnknown(name, digest);
+    // Only after the upstream said that it has the blob: a manifest there may name what others keep private here.
+    if (await this.#blobs.linkStored(this.#repository(name, source), digest)) return;
     const { sizeBytes } = found;
     const key = `${CACHE_PREFIX}${digestAlgorithm(digest)}-${digestHex(digest).slice(0, 100)}`;
     const isCanonical = digestAlgorithm(digest) === 'sha256';
     await this.#once(`ingest ${digest}`, async () => {
-      await using ingest = await store.content.ingest(
-        { sizeBytes, ...(isCanonical ? { digest } : {}) },
-        { key },
-      );
+      await using ingest = await content.ingest({ sizeBytes, ...(isCanonical ? { digest } : {}) }, { key });
       const offset = ingest.writtenBytes;
       for await (const chunk of remote.openBlob({ digest, size: sizeBytes }, { offset })) {
         await ingest.write(chunk);
@@ -196,11 +190,14 @@ export class PullThroughCache {
     source: Source,
     ask: (signal: AbortSignal) => Promise<T>,
   ): Promise<T | undefined> {
-    if (this.#isResting(source)) return undefined;
+    const isHere = this.#context.repositories.find(name) !== undefined;
+    if (isHere && this.#isResting(source)) return undefined;
     try {
       return await this.#withLimit(ask);
     } catch (error) {
-      if (!isSlipwayError(error, 'NotFound')) this.#rest(name, source, error);
+      if (isSlipwayError(error, 'NotFound')) return undefined;
+      if (!isHere) throw error;
+      this.#rest(name, source, error);
       return undefined;
     }
   }
