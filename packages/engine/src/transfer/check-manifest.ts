@@ -13,6 +13,8 @@ import { servesPlatform } from './choose-platform.ts';
 /** More than any builder makes; overlayfs itself ends at 500. */
 const LAYERS_MAX = 512;
 export const CONFIG_MAX_BYTES = 8 * 1024 * 1024;
+/** What docker wrote when schema 2 was new. */
+const OLD_CONFIG_TYPE = 'application/octet-stream';
 const LAYER_MAX_BYTES = 1024 ** 4;
 
 /**
@@ -21,7 +23,7 @@ const LAYER_MAX_BYTES = 1024 ** 4;
  */
 export function requireImage(manifest: Manifest, name: string): void {
   const { config, layers } = manifest;
-  if (!isConfigType(config.mediaType)) {
+  if (!isConfigType(config.mediaType) && config.mediaType !== OLD_CONFIG_TYPE) {
     throw new SlipwayError(
       'InvalidArgument',
       `${name} is no container image: its configuration is ${config.mediaType}${

@@ -101,11 +101,11 @@ export async function fetchImage(
  * A lease on all of an image, past the process's end. Disposed, it is gone after a success, and after a failure it holds
  * for the next try, but not for long.
  */
-function keepForNextTry({ store, records }: TransferContext, manifest: Manifest, digest: Digest) {
+function keepForNextTry({ store, records, clock }: TransferContext, manifest: Manifest, digest: Digest) {
   const blobs = [manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
   const lease = store.leases.acquire({ outlivesProcess: true, resources: { blobs } });
   const earlier = records.findLease(digest);
-  records.putLease(digest, lease.id);
+  records.putLease(digest, lease, clock.nowMs());
   let hasSucceeded = false;
   return {
     lease,
@@ -121,7 +121,7 @@ function keepForNextTry({ store, records }: TransferContext, manifest: Manifest,
           ttlMs: FAILED_KEPT_MS,
           resources: { blobs },
         });
-        records.putLease(digest, short.id);
+        records.putLease(digest, short, clock.nowMs());
       }
       await lease[Symbol.asyncDispose]();
     },

@@ -98,6 +98,7 @@ async function pullReference(
     if (isThere(context, before, atDigest(reference, digest), platform)) {
       begin();
       report({ status: `Digest: ${digest}` });
+      publish(context, 'pull', before, named);
       return false;
     }
     wanted = digest;

@@ -1,10 +1,11 @@
 import type { Digest, Reference } from '@slipway/oci';
-import type { Database } from '@slipway/store';
+import type { Database, Lease } from '@slipway/store';
 
 const MIGRATIONS = [
   `CREATE TABLE transfer_leases (
      manifest TEXT PRIMARY KEY,
-     lease_id TEXT NOT NULL
+     lease_id TEXT NOT NULL,
+     expires_at_ms REAL NOT NULL
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE transfer_blob_places (
      digest TEXT NOT NULL,
@@ -52,13 +53,18 @@ export class TransferRecords {
     return row?.lease_id as string | undefined;
   }
 
-  putLease(manifest: Digest, leaseId: string): void {
-    this.#database
-      .prepare(
-        `INSERT INTO transfer_leases (manifest, lease_id) VALUES (?, ?)
-         ON CONFLICT (manifest) DO UPDATE SET lease_id = excluded.lease_id`,
-      )
-      .run(manifest, leaseId);
+  /** Remembers the lease, and forgets those that have expired. */
+  putLease(manifest: Digest, lease: Pick<Lease, 'id' | 'expiresAtMs'>, nowMs: number): void {
+    this.#database.transaction(() => {
+      this.#database.prepare('DELETE FROM transfer_leases WHERE expires_at_ms <= ?').run(nowMs);
+      this.#database
+        .prepare(
+          `INSERT INTO transfer_leases (manifest, lease_id, expires_at_ms) VALUES (?, ?, ?)
+           ON CONFLICT (manifest) DO UPDATE SET
+             lease_id = excluded.lease_id, expires_at_ms = excluded.expires_at_ms`,
+        )
+        .run(manifest, lease.id, lease.expiresAtMs);
+    });
   }
 
   deleteLease(manifest: Digest): void {

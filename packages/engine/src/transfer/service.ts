@@ -57,7 +57,7 @@ export class TransferService implements AsyncDisposable {
    * Pulls; who asks for the same at the same time shares it. It stops when nobody reads its progress any more.
    * @throws before the first message, so that an answer can still have a status of its own. @see pull
    */
-  pull(request: PullRequest, signal: AbortSignal): Promise<AsyncGenerator<ProgressMessage>> {
+  pull(request: PullRequest, signal: AbortSignal): Promise<AsyncIterableIterator<ProgressMessage>> {
     return this.#work.join(
       pullKey(request),
       (report, stop) => pull(this.#context, request, report, stop),
@@ -66,7 +66,7 @@ export class TransferService implements AsyncDisposable {
   }
 
   /** @throws before the first message when there is no such image. @see push */
-  push(request: PushRequest, signal: AbortSignal): Promise<AsyncGenerator<ProgressMessage>> {
+  push(request: PushRequest, signal: AbortSignal): Promise<AsyncIterableIterator<ProgressMessage>> {
     return this.#work.join(
       `push ${this.#context.random.hex(8)}`,
       (report, stop) => push(this.#context, request, report, stop),

@@ -25,7 +25,7 @@ export class SharedWork implements AsyncDisposable {
     key: string,
     work: (report: Report, signal: AbortSignal) => Promise<void>,
     signal: AbortSignal,
-  ): Promise<AsyncGenerator<ProgressMessage>> {
+  ): Promise<AsyncIterableIterator<ProgressMessage>> {
     for (let dying = this.#flights.get(key); dying?.stop.signal.aborted; dying = this.#flights.get(key)) {
       await dying.done;
     }
@@ -81,15 +81,27 @@ export class SharedWork implements AsyncDisposable {
   }
 }
 
-async function* messages(
+/** The messages, for a reader that may go at any time: a generator that was not begun would not hear that it went. */
+function messages(
   first: IteratorResult<ProgressMessage>,
   rest: AsyncQueue<ProgressMessage>,
   leave: () => Promise<void>,
-): AsyncGenerator<ProgressMessage> {
-  try {
-    if (!first.done) yield first.value;
-    yield* rest;
-  } finally {
-    await leave();
-  }
+): AsyncIterableIterator<ProgressMessage> {
+  let pending: IteratorResult<ProgressMessage> | undefined = first;
+  return {
+    async next() {
+      const result = pending ?? (await rest.next());
+      pending = undefined;
+      if (result.done) await leave();
+      return result;
+    },
+    async return() {
+      pending = undefined;
+      await leave();
+      return { value: undefined, done: true };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
