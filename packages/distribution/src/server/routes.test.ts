@@ -344,7 +344,10 @@ test('strangers are asked who they are, also at /v2/ where they may pull; names 
   // A token that does not suffice: the client is to get another one.
   const token = { authorization: `Bearer ${Buffer.from('ann:pw').toString('base64')}` };
   const narrow = await ask('GET', '/v2/open/tags/list', token);
-  assert.match(narrow.headers.get('www-authenticate') ?? '', /scope="repository:open:pull"$/);
+  assert.match(
+    narrow.headers.get('www-authenticate') ?? '',
+    /scope="repository:open:pull",error="insufficient_scope"$/,
+  );
   assert.equal(narrow.status, 401);
 });
 

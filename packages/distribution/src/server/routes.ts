@@ -112,7 +112,10 @@ function refuse(
   const hasToken = /^bearer /i.test(request.headers.authorization ?? '');
   if (visitor.name === undefined || hasToken) {
     const error = unauthorized(`to ${wanted}, log in as somebody who may`);
-    return ociErrorReply(error, challenge(doorkeeper, request, { target, action }));
+    const headers = challenge(doorkeeper, request, { target, action });
+    // RFC 6750 section 3.1; it also ends the attempts of a client that got no wider token.
+    if (hasToken) headers['WWW-Authenticate'] += ',error="insufficient_scope"';
+    return ociErrorReply(error, headers);
   }
   const message = `${visitor.name} may not ${wanted}: ask an administrator of this registry for it`;
   return ociErrorReply(new SlipwayError('PermissionDenied', message, { reason: 'DENIED' }));
