@@ -66,8 +66,8 @@ export interface RegistryBackend {
   /**
    * Stores a manifest under its digest, and under the tag when `tag` is given. Commits before it resolves.
    * `subject` is what it refers to, when it does.
-   * @throws NotFound MANIFEST_BLOB_UNKNOWN, FailedPrecondition for an immutable tag or a full quota, PermissionDenied when
-   * the registry is read-only
+   * @throws NotFound MANIFEST_BLOB_UNKNOWN, FailedPrecondition for an immutable tag, ResourceExhausted for a full quota,
+   * PermissionDenied when the registry is read-only or the repository a cache
    */
   putManifest(
     repository: string,

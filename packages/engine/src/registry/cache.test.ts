@@ -24,13 +24,13 @@ const everybody: Doorkeeper = { admit: async () => ADMIN, challenge: () => '' };
 /** Serves the registry over HTTP, and notes what is asked of it. */
 async function serveRegistry(t: TestContext, registry: Registry) {
   const asked: string[] = [];
-  let isFailing = false;
+  let failure: number | undefined;
   const routes = registryRoutes({ backend: registry, doorkeeper: everybody }).map((route) => ({
     ...route,
     handler: (request: Parameters<typeof route.handler>[0]) => {
       const { range } = request.headers;
       asked.push(`${request.method} ${request.path}${range === undefined ? '' : ` ${range}`}`);
-      return isFailing ? empty(500) : route.handler(request);
+      return failure !== undefined ? empty(failure) : route.handler(request);
     },
   }));
   const server: HttpServer = await serve({
@@ -44,8 +44,9 @@ async function serveRegistry(t: TestContext, registry: Registry) {
     url: `http://127.0.0.1:${server.port}`,
     asked,
     close: () => server[Symbol.asyncDispose](),
-    fail: (fails: boolean) => {
-      isFailing = fails;
+    /** Answers everything with this status from now on; undefined: as it should. */
+    fail: (status: number | undefined) => {
+      failure = status;
     },
   };
 }
@@ -136,14 +137,30 @@ describe('a pull-through cache', () => {
     await pushImage(origin, 'app', ['v1', 'v2'], 'layer');
     for (const tag of ['v1', 'v2']) await registry.getManifest('hub/app', tag);
     advance(10_000);
-    upstream.fail(true);
+    upstream.fail(500);
     const asked = upstream.asked.length;
     for (const tag of ['v1', 'v2']) await registry.getManifest('hub/app', tag);
     assert.equal(upstream.asked.length, asked + 1);
-    upstream.fail(false);
+    upstream.fail(undefined);
     const moved = await pushImage(origin, 'app', ['v1'], 'other');
     advance(40_000);
     assert.equal((await registry.getManifest('hub/app', 'v1')).digest, moved.digest);
+  });
+
+  it('answers what the upstream refuses as not there, and asks nobody to log in', async (t) => {
+    const { clock, advance } = movableClock();
+    const { origin, upstream, registry } = await openCache(t, { clock });
+    const image = await pushImage(origin, 'app', ['v1'], 'layer');
+    await registry.getManifest('hub/app', 'v1');
+    advance(10_000);
+    upstream.fail(401);
+    const refused = { code: 'NotFound', reason: 'NAME_UNKNOWN' };
+    await assert.rejects(registry.getManifest('hub/app', 'v1'), refused);
+    await assert.rejects(registry.getManifest('hub/other', 'v1'), refused);
+    await assert.rejects(registry.getBlob('hub/app', computeDigest('layer')), refused);
+    await assert.rejects(registry.listTags('hub/app', {}), refused);
+    upstream.fail(undefined);
+    assert.equal((await registry.getManifest('hub/app', 'v1')).digest, image.digest);
   });
 
   it('refuses upstreams that can be none', async (t) => {

@@ -75,7 +75,7 @@ export class PullThroughCache {
           this.#forgetTag(name, target);
           throw manifestUnknown(name, target);
         }
-        if (present === undefined) throw error;
+        if (present === undefined || isRefusal(error)) throw toReply(error, source);
         this.#rest(name, source, error);
       }
       return this.#manifests.get(name, target);
@@ -86,7 +86,11 @@ export class PullThroughCache {
   async getBlob(name: string, digest: Digest, source: Source): Promise<StoredBlob> {
     const present = this.#blobs.find(name, digest);
     if (present !== undefined) return await this.#blobs.open(present);
-    await this.#once(`blob ${name} ${digest}`, () => this.#fetchBlob(name, digest, source));
+    await this.#once(`blob ${name} ${digest}`, () =>
+      this.#fetchBlob(name, digest, source).catch((error: unknown) => {
+        throw toReply(error, source);
+      }),
+    );
     return await this.#blobs.get(name, digest);
   }
 
@@ -196,7 +200,7 @@ export class PullThroughCache {
       return await this.#withLimit(ask);
     } catch (error) {
       if (isSlipwayError(error, 'NotFound')) return undefined;
-      if (!isHere) throw error;
+      if (!isHere || isRefusal(error)) throw toReply(error, source);
       this.#rest(name, source, error);
       return undefined;
     }
@@ -233,6 +237,18 @@ export class PullThroughCache {
     return await fetch;
   }
 }
+
+const isRefusal = (error: unknown): error is SlipwayError =>
+  isSlipwayError(error, 'Unauthenticated', 'PermissionDenied');
+
+/** The upstream's refusal is not ours: a client that was told to log in would do so here. */
+const toReply = (error: unknown, { upstream: { url }, path }: Source): unknown =>
+  isRefusal(error)
+    ? new SlipwayError('NotFound', `${url} does not let this cache read ${path}: ${error.message}`, {
+        cause: error,
+        reason: 'NAME_UNKNOWN',
+      })
+    : error;
 
 /** Where the registry client finds it: Docker Hub under its own name, with `library/` before a short name. */
 function toRemoteName(url: string, path: string): { domain: string; path: string } {
