@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { silentLogger, systemClock } from '@slipway/base';
 import { ociDialect, serve } from '@slipway/http';
 import { computeDigest, MediaType } from '@slipway/oci';
@@ -9,13 +11,13 @@ import { registryRoutes } from './routes.ts';
 import { basicDoor, MemoryRegistry, openDoor } from './testing.ts';
 
 /** A registry that listens, and how to ask it. */
-async function start(t: TestContext, doorkeeper: Doorkeeper = openDoor) {
+async function start(t: TestContext, doorkeeper: Doorkeeper = openDoor, logger = silentLogger) {
   const backend = new MemoryRegistry();
   const server = await serve({
     listen: { port: 0, host: '127.0.0.1' },
     sites: [{ routes: registryRoutes({ backend, doorkeeper }), dialect: ociDialect() }],
     clock: systemClock,
-    logger: silentLogger,
+    logger,
   });
   t.after(async () => {
     await server[Symbol.asyncDispose]();
@@ -212,6 +214,24 @@ test('a blob that is not what its digest says is refused, however it was sent', 
   assert.equal(await errorOf(await ask('PUT', location)), '400 DIGEST_INVALID');
   assert.equal(await errorOf(await ask('PUT', `${location}?digest=${digest}`)), '400 DIGEST_INVALID');
   assert.equal(await errorOf(await ask('GET', `/v2/app/blobs/${digest}`)), '404 BLOB_UNKNOWN');
+});
+
+test('a client that goes away in a PATCH can go on after what arrived, and nobody is alarmed', async (t) => {
+  const alarms: string[] = [];
+  const error = (_fields: object, message: string) => void alarms.push(message);
+  const ask = await start(t, openDoor, { ...silentLogger, error });
+  const begun = await ask('POST', '/v2/app/blobs/uploads/');
+  const location = new URL(begun.headers.get('location') ?? '', begun.url);
+  const socket = connect(Number(location.port), location.hostname);
+  socket.write(`PATCH ${location.pathname} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234`);
+  const range = async () => (await ask('GET', location.pathname)).headers.get('range');
+  while ((await range()) !== '0-4') await setImmediate();
+  socket.destroy();
+  const digest = computeDigest('0123456789');
+  const rest = { body: '56789', 'content-range': '5-9' };
+  const done = await ask('PUT', `${location.pathname}?digest=${digest}`, rest);
+  assert.equal(done.status, 201);
+  assert.deepEqual(alarms, []);
 });
 
 test('an upload that is given up is gone', async (t) => {

@@ -33,7 +33,7 @@ export const appendToUpload: Endpoint = {
     const upload = await backend.getUpload(repository, parseUploadId(reference));
     const misplaced = findMisplaced(repository, upload, request);
     if (misplaced !== undefined) return misplaced;
-    await upload.append(request.body);
+    await upload.append(bodyOf(request));
     return accepted(repository, upload);
   },
 };
@@ -46,7 +46,7 @@ export const finishUpload: Endpoint = {
     const digest = parseDigestReference(request.query.get('digest') ?? '');
     const misplaced = findMisplaced(repository, upload, request);
     if (misplaced !== undefined) return misplaced;
-    if (hasBody(request)) await upload.append(request.body);
+    if (hasBody(request)) await upload.append(bodyOf(request));
     await upload.commit(digest);
     return created(repository, digest);
   },
@@ -77,7 +77,7 @@ async function takeWhole(
 ): Promise<Reply> {
   const upload = await backend.startUpload(repository, visitor);
   try {
-    await upload.append(request.body);
+    await upload.append(bodyOf(request));
   } catch (error) {
     // Nobody was told of it, so nobody could go on with it.
     await upload.cancel();
@@ -121,6 +121,18 @@ function findMisplaced(repository: string, upload: BlobUpload, { headers }: Rout
     );
   }
   return undefined;
+}
+
+/** What the client sends; when it goes away in the middle, that is nothing that failed here. */
+async function* bodyOf({ body }: RouteRequest): AsyncGenerator<Uint8Array> {
+  const chunks = body[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await chunks.next().catch((cause: unknown) => {
+      throw new SlipwayError('Canceled', 'the client went away before it had sent all', { cause });
+    });
+    if (next.done === true) return;
+    yield next.value;
+  }
 }
 
 const hasBody = ({ headers }: RouteRequest): boolean =>
