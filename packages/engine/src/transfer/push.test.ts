@@ -174,7 +174,8 @@ test('a push stops when its reader goes', async (t) => {
   const closed = Promise.withResolvers<void>();
   registry.intercept = (request) => {
     if (request.method !== 'PATCH') return false;
-    request.on('close', closed.resolve);
+    // Read, and never answered.
+    request.resume().socket.once('close', () => closed.resolve());
     waiting.resolve();
     return true;
   };
