@@ -1,5 +1,5 @@
 import { isSlipwayError } from '@slipway/base';
-import { computeDigest, MediaType } from '@slipway/oci';
+import { computeDigest, isIndexType, MediaType } from '@slipway/oci';
 import { z } from 'zod';
 import { action, type EcrAction, inRepository } from './action.ts';
 import { type EcrContext, openRepository, REGISTRY_ID } from './context.ts';
@@ -75,9 +75,8 @@ function refusal(
   if (!isSlipwayError(error)) return error;
   const { code, reason, message } = error;
   if (reason === 'MANIFEST_BLOB_UNKNOWN') {
-    const isIndex = mediaType === MediaType.ociIndex || mediaType === MediaType.dockerManifestList;
     return ecrError(
-      isIndex ? 'ReferencedImagesNotFoundException' : 'LayersNotFoundException',
+      isIndexType(mediaType) ? 'ReferencedImagesNotFoundException' : 'LayersNotFoundException',
       message,
       error,
     );
