@@ -4,13 +4,21 @@ import { type HostPath, hostPath } from '@slipway/base';
 import { registryRoutes } from '@slipway/distribution/server';
 import { type AccountService, accountRoutes, openAccounts, tokenRoutes } from '@slipway/engine/accounts';
 import { ContainerService } from '@slipway/engine/containers';
+import { type Ecr, ecrRoutes, openEcr } from '@slipway/engine/ecr';
 import { EventBus } from '@slipway/engine/events';
 import { ImageService, imageRoutes, imageSummary } from '@slipway/engine/images';
 import { type NetworkService, networkRoutes, openNetworkService } from '@slipway/engine/networks';
 import { openRegistry, type Registry, registryAdminRoutes, searchRoutes } from '@slipway/engine/registry';
 import { pullHandler, TransferService, transferRoutes } from '@slipway/engine/transfer';
 import { openVolumes, type VolumeService, volumeRoutes, volumeUsage } from '@slipway/engine/volumes';
-import { dockerDialect, ociDialect, type Route, type ServeOptions, serve } from '@slipway/http';
+import {
+  awsJsonDialect,
+  dockerDialect,
+  ociDialect,
+  type Route,
+  type ServeOptions,
+  serve,
+} from '@slipway/http';
 import type { Config } from './config.ts';
 import { loadEngineId } from './engine-id.ts';
 import { type DaemonOptions, type Floors, openFloors } from './floors.ts';
@@ -31,6 +39,7 @@ interface Engine {
   readonly containers: ContainerService;
   readonly accounts: AccountService;
   readonly registry: Registry;
+  readonly ecr: Ecr;
   readonly transfer: TransferService;
 }
 
@@ -62,7 +71,7 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
     await serve({ listen: { socketPath: config.socketPath }, sites: [{ dialect, routes }], clock, logger }),
   );
   protectSocket(config.socketPath, config.socketGroup);
-  ownPort = stack.use(await openTcpDoor(options, doorSites(engine)))?.port;
+  ownPort = stack.use(await openTcpDoor(options, doorSites(options, engine)))?.port;
   return stack.move();
 }
 
@@ -130,6 +139,9 @@ async function openEngine(
   );
   images.setKeptBeside(() => registry.roots());
   await images.recover();
+  const ecr = stack.use(
+    openEcr({ registry, accounts, database, clock, logger: logger.child({ part: 'ecr' }) }),
+  );
   const transfer = stack.use(
     new TransferService({
       store,
@@ -143,7 +155,7 @@ async function openEngine(
     }),
   );
   if (config.stopContainers) stack.defer(() => containers.stopAll());
-  return { events, images, volumes, networks, containers, accounts, registry, transfer };
+  return { events, images, volumes, networks, containers, accounts, registry, ecr, transfer };
 }
 
 /** The port in a registry's name when it is this machine's. */
@@ -203,7 +215,12 @@ function engineRoutes(
 }
 
 /** What the TCP port serves. */
-const doorSites = ({ accounts, registry }: Engine): ServeOptions['sites'] => [
+const doorSites = ({ random }: DaemonOptions, { accounts, registry, ecr }: Engine): ServeOptions['sites'] => [
+  {
+    dialect: awsJsonDialect({ version: '1.1', random }),
+    matches: ({ headers }) => headers['x-amz-target'] !== undefined,
+    routes: ecrRoutes(ecr),
+  },
   {
     dialect: ociDialect(),
     routes: [
