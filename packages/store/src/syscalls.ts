@@ -22,6 +22,7 @@ const calls = {
   fchownat: libc.func('int fchownat(int dirfd, const void *path, uint uid, uint gid, int flags)'),
   fchmodat: libc.func('int fchmodat(int dirfd, const void *path, uint mode, int flags)'),
   utimensat: libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)'),
+  futimens: libc.func('int futimens(int fd, const void *times)'),
   lsetxattr: libc.func(
     'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
   ),
@@ -132,19 +133,40 @@ export const fchmodat = (dirFd: number, path: Name, mode: number): void =>
   void check(calls.fchmodat(dirFd, cString(path), mode, 0), 'fchmodat', path);
 
 /** Sets both times, in nanoseconds since the epoch, without following a link. */
-export function utimensat(dirFd: number, path: Name, atimeNs: bigint, mtimeNs: bigint): void {
-  const times = Buffer.allocUnsafe(32);
-  writeTimespec(times, 0, atimeNs);
-  writeTimespec(times, 16, mtimeNs);
-  check(calls.utimensat(dirFd, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+export const utimensat = (dirFd: number, path: Name, atimeNs: bigint, mtimeNs: bigint): void =>
+  void check(
+    calls.utimensat(dirFd, cString(path), timespecs(atimeNs, mtimeNs), AT_SYMLINK_NOFOLLOW),
+    'utimensat',
+    path,
+  );
+
+/** Sets both times of an open file, in nanoseconds since the epoch. */
+export const futimens = (fd: number, atimeNs: bigint, mtimeNs: bigint): void =>
+  void check(calls.futimens(fd, timespecs(atimeNs, mtimeNs)), 'futimens');
+
+/** The one buffer for a call's times: calls are synchronous. */
+const TIMES = new BigInt64Array(4);
+
+function timespecs(atimeNs: bigint, mtimeNs: bigint): BigInt64Array {
+  writeTimespec(2, mtimeNs);
+  if (atimeNs === mtimeNs) TIMES.copyWithin(0, 2);
+  else writeTimespec(0, atimeNs);
+  return TIMES;
 }
 
-function writeTimespec(buffer: Buffer, offset: number, ns: bigint): void {
+function writeTimespec(index: number, ns: bigint): void {
+  let seconds = ns / NS_PER_SECOND;
+  let rest = ns - seconds * NS_PER_SECOND;
   // Nanoseconds count upward from the second, also before 1970.
-  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  buffer.writeBigInt64LE((ns - rest) / 1_000_000_000n, offset);
-  buffer.writeBigInt64LE(rest, offset + 8);
+  if (rest < 0n) {
+    rest += NS_PER_SECOND;
+    seconds -= 1n;
+  }
+  TIMES[index] = seconds;
+  TIMES[index + 1] = rest;
 }
+
+const NS_PER_SECOND = 1_000_000_000n;
 
 /** Sets an attribute; `follow` follows a link at `path`, as one of `/proc/self/fd` is. */
 export function lsetxattr(path: Name, name: Name, value: Buffer, links: 'keep' | 'follow' = 'keep'): void {

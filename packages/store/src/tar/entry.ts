@@ -19,8 +19,6 @@ export interface TarEntry {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly userName: string;
-  readonly groupName: string;
   /** The file's length, holes included. */
   readonly sizeBytes: number;
   readonly mtimeNs: bigint;

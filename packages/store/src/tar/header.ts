@@ -14,8 +14,6 @@ export interface RawHeader {
   readonly sizeBytes: number;
   readonly mtimeSeconds: number;
   readonly typeFlag: number;
-  readonly userName: string;
-  readonly groupName: string;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
 }
@@ -26,13 +24,9 @@ export const malformed = (message: string) =>
 /** @throws InvalidArgument when the checksum or a number is wrong */
 export function parseHeader(block: Buffer): RawHeader {
   verifyChecksum(block);
-  const isUstar = block.toString('latin1', 257, 262) === 'ustar';
-  const isPosix = isUstar && block[262] === 0;
-  const isStar = isPosix && block.toString('latin1', 508, 512) === 'tar\0';
-  const prefix = isPosix ? textField(block, 345, isStar ? 131 : 155) : Buffer.alloc(0);
-  const name = textField(block, 0, 100);
+  const isUstar = block[257] === 0x75 && block.toString('latin1', 257, 262) === 'ustar';
   return {
-    name: prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name]),
+    name: nameField(block, isUstar && block[262] === 0),
     linkName: textField(block, 157, 100),
     mode: numberField(block, 100, 8, 'mode') & 0o7777,
     uid: numberField(block, 108, 8, 'uid'),
@@ -40,12 +34,20 @@ export function parseHeader(block: Buffer): RawHeader {
     sizeBytes: sizeOf(numberField(block, 124, 12, 'size')),
     mtimeSeconds: numberField(block, 136, 12, 'mtime'),
     typeFlag: block[156] as number,
-    userName: isUstar ? textField(block, 265, 32).toString() : '',
-    groupName: isUstar ? textField(block, 297, 32).toString() : '',
     deviceMajor: isUstar ? numberField(block, 329, 8, 'devmajor') : 0,
     deviceMinor: isUstar ? numberField(block, 337, 8, 'devminor') : 0,
   };
 }
+
+/** The name, with what POSIX puts before it where it is too long. */
+function nameField(block: Buffer, isPosix: boolean): Buffer {
+  const name = textField(block, 0, 100);
+  if (!isPosix || block[345] === 0) return name;
+  const isStar = block.toString('latin1', 508, 512) === 'tar\0';
+  return Buffer.concat([textField(block, 345, isStar ? 131 : 155), SLASH, name]);
+}
+
+const SLASH = Buffer.from('/');
 
 export function sizeOf(value: number): number {
   if (value < 0 || !Number.isSafeInteger(value)) throw malformed(`an entry has the size ${value}`);
@@ -54,9 +56,15 @@ export function sizeOf(value: number): number {
 
 /** Bytes up to the first NUL; a copy, since blocks are reused. */
 function textField(block: Buffer, offset: number, length: number): Buffer {
-  const end = block.subarray(offset, offset + length).indexOf(0);
-  return Buffer.from(block.subarray(offset, offset + (end === -1 ? length : end)));
+  let end = offset;
+  while (end < offset + length && block[end] !== 0) end++;
+  if (end === offset) return NOTHING;
+  const text = Buffer.allocUnsafe(end - offset);
+  block.copy(text, 0, offset, end);
+  return text;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** Octal text, or a two's complement number in base 256 where the first bit is set. */
 export function numberField(block: Buffer, offset: number, length: number, what: string): number {
@@ -91,20 +99,20 @@ function base256(field: Buffer, what: string): number {
 
 function verifyChecksum(block: Buffer): void {
   const stored = numberField(block, 148, 8, 'checksum');
-  const { unsigned, signed } = checksums(block);
+  const unsigned = checksum(block);
+  if (stored === unsigned) return;
   // Some old programs summed signed bytes.
-  if (stored !== unsigned && stored !== signed) throw malformed('the checksum of a header is wrong');
-}
-
-/** The sums of a header's bytes, with the checksum field read as spaces. */
-export function checksums(block: Buffer): { unsigned: number; signed: number } {
-  let unsigned = 8 * 0x20;
   let high = 0;
   for (let index = 0; index < BLOCK_BYTES; index++) {
-    if (index === 148) index = 156;
-    const byte = block[index] as number;
-    unsigned += byte;
-    if (byte > 127) high++;
+    if ((index < 148 || index >= 156) && (block[index] as number) > 127) high++;
   }
-  return { unsigned, signed: unsigned - 256 * high };
+  if (stored !== unsigned - 256 * high) throw malformed('the checksum of a header is wrong');
+}
+
+/** The sum of a header's bytes, with the checksum field read as spaces. */
+export function checksum(block: Buffer): number {
+  let sum = 8 * 0x20;
+  for (let index = 0; index < 148; index++) sum += block[index] as number;
+  for (let index = 156; index < BLOCK_BYTES; index++) sum += block[index] as number;
+  return sum;
 }

@@ -19,18 +19,23 @@ const SPARSE_MAP_MAX_BYTES = 8 << 20;
 
 type State = 'header' | 'metadata' | 'gnu-sparse' | 'pax-sparse' | 'body' | 'skip' | 'end';
 
-const TYPES: Readonly<Record<string, TarEntryType>> = {
-  '\0': 'file',
-  '0': 'file',
-  '7': 'file',
-  S: 'file',
-  '1': 'hardlink',
-  '2': 'symlink',
-  '3': 'character-device',
-  '4': 'block-device',
-  '5': 'directory',
-  '6': 'fifo',
-};
+const TYPES: readonly (TarEntryType | undefined)[] = Object.assign(
+  [],
+  Object.fromEntries(
+    Object.entries({
+      '\0': 'file',
+      '0': 'file',
+      '7': 'file',
+      S: 'file',
+      '1': 'hardlink',
+      '2': 'symlink',
+      '3': 'character-device',
+      '4': 'block-device',
+      '5': 'directory',
+      '6': 'fifo',
+    } as const).map(([flag, type]) => [flag.charCodeAt(0), type]),
+  ),
+);
 
 /**
  * Reads an archive that is pushed in pieces of any size: V7, ustar, PAX, GNU and star headers, all four sparse forms.
@@ -44,7 +49,6 @@ export class TarParser {
   #partialBytes = 0;
   /** Bytes of the current metadata, body or padding still to come. */
   #leftBytes = 0;
-  #afterSkip: () => void = () => {};
   #zeroBlocks = 0;
   #metadataType = '';
   #metadataBytes = 0;
@@ -64,7 +68,8 @@ export class TarParser {
   #segments: readonly SparseSegment[] | undefined;
   #segmentIndex = 0;
   #offset = 0;
-  #entryName = '';
+  /** Of the entry at work, for messages. */
+  #name: Buffer | undefined;
 
   constructor(sink: TarSink) {
     this.#sink = sink;
@@ -87,16 +92,21 @@ export class TarParser {
           const length = Math.min(this.#leftBytes, chunk.length - at);
           at += length;
           this.#leftBytes -= length;
-          if (this.#leftBytes === 0) this.#afterSkip();
+          if (this.#leftBytes === 0) this.#nextHeader();
           break;
         }
-        case 'metadata':
-          at += this.#gather(chunk, at, this.#leftBytes, (body) => this.#takeMetadata(body));
-          break;
         case 'end':
           return;
-        default:
-          at += this.#gather(chunk, at, BLOCK_BYTES, (block) => this.#takeBlock(block));
+        default: {
+          const isMetadata = this.#state === 'metadata';
+          const wanted = isMetadata ? this.#leftBytes : BLOCK_BYTES;
+          const length = Math.min(wanted - this.#partialBytes, chunk.length - at);
+          const whole = this.#gather(chunk.subarray(at, at + length), wanted);
+          at += length;
+          if (whole === undefined) return;
+          if (isMetadata) this.#takeMetadata(whole);
+          else this.#takeBlock(whole);
+        }
       }
     }
   }
@@ -105,28 +115,28 @@ export class TarParser {
   end(): void {
     const isAtBoundary = this.#state === 'header' && this.#partialBytes === 0 && !this.#hasPendingMetadata();
     if (this.#state === 'end' || isAtBoundary) return;
-    const where = this.#entryName === '' ? 'a header' : `entry "${this.#entryName}"`;
+    const where = this.#name === undefined ? 'a header' : `entry "${this.#entryName}"`;
     throw new SlipwayError('DataLoss', `the archive is truncated: it ends in the middle of ${where}`);
+  }
+
+  get #entryName(): string {
+    return this.#name === undefined ? '' : printable(this.#name);
   }
 
   #hasPendingMetadata(): boolean {
     return this.#local.length > 0 || this.#longName !== undefined || this.#longLink !== undefined;
   }
 
-  /** Collects `wanted` bytes across chunks, without a copy where one chunk has them all. */
-  #gather(chunk: Buffer, at: number, wanted: number, take: (bytes: Buffer) => void): number {
-    const length = Math.min(wanted - this.#partialBytes, chunk.length - at);
-    const piece = chunk.subarray(at, at + length);
-    if (this.#partialBytes + length < wanted) {
-      this.#partial.push(Buffer.from(piece));
-      this.#partialBytes += length;
-      return length;
-    }
-    const whole = this.#partialBytes === 0 ? piece : Buffer.concat([...this.#partial, piece]);
+  /** `wanted` bytes across chunks, once they are all here; without a copy where one chunk has them. */
+  #gather(piece: Buffer, wanted: number): Buffer | undefined {
+    if (piece.length === wanted) return piece;
+    this.#partial.push(Buffer.from(piece));
+    this.#partialBytes += piece.length;
+    if (this.#partialBytes < wanted) return undefined;
+    const whole = Buffer.concat(this.#partial);
     this.#partial = [];
     this.#partialBytes = 0;
-    take(whole);
-    return length;
+    return whole;
   }
 
   #takeBlock(block: Buffer): void {
@@ -150,7 +160,7 @@ export class TarParser {
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K' || type === 'X') {
       this.#beginMetadata(type, header.sizeBytes);
     } else if (type === 'V') {
-      this.#skip(header.sizeBytes + paddingOf(header.sizeBytes), () => this.#nextHeader());
+      this.#skip(header.sizeBytes + paddingOf(header.sizeBytes));
     } else {
       this.#beginEntry(header, type, block);
     }
@@ -189,11 +199,11 @@ export class TarParser {
   #beginEntry(header: RawHeader, type: string, block: Buffer): void {
     this.#header = header;
     this.#records = effective(this.#global, this.#local);
-    this.#entryName = printable(this.#nameOf(header));
+    this.#name = this.#nameOf(header);
     const size = this.#records.get('size');
     const stored = size === undefined ? header.sizeBytes : sizeOf(parsePaxNumber('size', size));
     // Only files have a body, whatever the size field of another kind says.
-    const hasBody = TYPES[type] === 'file' || TYPES[type] === undefined;
+    const hasBody = (TYPES[header.typeFlag] ?? 'file') === 'file';
     this.#storedBytes = hasBody ? stored : 0;
     this.#realSizeBytes = this.#storedBytes;
     this.#sparse = [];
@@ -301,14 +311,13 @@ export class TarParser {
 
   #endBody(): void {
     this.#sink.endEntry();
-    this.#skip(paddingOf(this.#storedBytes), () => this.#nextHeader());
+    this.#skip(paddingOf(this.#storedBytes));
   }
 
-  #skip(length: number, after: () => void): void {
+  #skip(length: number): void {
     this.#leftBytes = length;
-    this.#afterSkip = after;
     this.#state = 'skip';
-    if (length === 0) after();
+    if (length === 0) this.#nextHeader();
   }
 
   #nextHeader(): void {
@@ -316,7 +325,7 @@ export class TarParser {
     this.#local = [];
     this.#longName = undefined;
     this.#longLink = undefined;
-    this.#entryName = '';
+    this.#name = undefined;
   }
 
   #nameOf(header: RawHeader): Buffer {
@@ -325,9 +334,9 @@ export class TarParser {
 
   #toEntry(header: RawHeader, sparse: readonly SparseSegment[] | undefined): TarEntry {
     const records = this.#records;
-    const name = this.#nameOf(header);
+    const name = this.#name as Buffer;
     const linkName = records.get('linkpath') ?? this.#longLink ?? header.linkName;
-    if (name.includes(0) || linkName.includes(0))
+    if (records.size > 0 && (name.includes(0) || linkName.includes(0)))
       throw malformed(`the name "${printable(name)}" has a NUL in it`);
     const number = (key: string, fallback: number) => {
       const value = records.get(key);
@@ -335,7 +344,7 @@ export class TarParser {
     };
     const mtime = records.get('mtime');
     const atime = records.get('atime');
-    const declared = TYPES[String.fromCharCode(header.typeFlag)] ?? 'unknown';
+    const declared = TYPES[header.typeFlag] ?? 'unknown';
     // V7 had no type for a directory: a name that ends with a slash said it.
     const type = declared === 'file' && sparse === undefined && name.at(-1) === 0x2f ? 'directory' : declared;
     return {
@@ -345,8 +354,6 @@ export class TarParser {
       mode: header.mode,
       uid: number('uid', header.uid),
       gid: number('gid', header.gid),
-      userName: records.get('uname')?.toString() ?? header.userName,
-      groupName: records.get('gname')?.toString() ?? header.groupName,
       sizeBytes: this.#realSizeBytes,
       mtimeNs:
         mtime === undefined ? BigInt(header.mtimeSeconds) * 1_000_000_000n : parsePaxTime(mtime.toString()),
@@ -371,6 +378,7 @@ const XATTR_PREFIX = 'SCHILY.xattr.';
 
 /** Later records replace earlier ones; an empty value takes the key away. */
 function effective(global: PaxRecords, local: PaxRecords): ReadonlyMap<string, Buffer> {
+  if (global.length === 0 && local.length === 0) return NO_BYTES;
   const records = new Map<string, Buffer>();
   for (const [key, value] of [...global, ...local]) {
     if (value.length === 0 && !key.startsWith(XATTR_PREFIX) && key !== 'GNU.sparse.map') records.delete(key);
@@ -380,7 +388,7 @@ function effective(global: PaxRecords, local: PaxRecords): ReadonlyMap<string, B
 }
 
 function xattrsOf(records: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
-  if (records.size === 0) return NO_XATTRS;
+  if (records.size === 0) return NO_BYTES;
   const xattrs = new Map<string, Buffer>();
   for (const [key, value] of records) {
     if (key.startsWith(XATTR_PREFIX)) xattrs.set(key.slice(XATTR_PREFIX.length), value);
@@ -388,7 +396,7 @@ function xattrsOf(records: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buf
   return xattrs;
 }
 
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+const NO_BYTES: ReadonlyMap<string, Buffer> = new Map();
 
 function untilNul(body: Buffer): Buffer {
   const end = body.indexOf(0);

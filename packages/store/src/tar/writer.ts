@@ -1,6 +1,6 @@
 import { SlipwayError } from '@slipway/base';
 import { BLOCK_BYTES, paddingOf, type TarEntry, type TarEntryType } from './entry.ts';
-import { checksums } from './header.ts';
+import { checksum } from './header.ts';
 import { formatPaxRecord, formatPaxTime } from './pax.ts';
 
 /** What a new entry must say; the rest has defaults (root's, mode 0644 or 0755, the epoch). */
@@ -40,7 +40,7 @@ export function formatTarHeader(entry: NewTarEntry): Buffer {
   const name = withSlash(Buffer.from(entry.name), type);
   const linkName = Buffer.from(entry.linkName ?? '');
   const sizeBytes = type === 'file' ? (entry.sizeBytes ?? 0) : 0;
-  const { uid = 0, gid = 0, mtimeNs = 0n, atimeNs, userName = '', groupName = '' } = entry;
+  const { uid = 0, gid = 0, mtimeNs = 0n, atimeNs } = entry;
   const records: Buffer[] = [];
   const need = (key: string, value: Buffer | string) => records.push(formatPaxRecord(key, value));
   if (!fitsField(name, 100)) need('path', name);
@@ -64,8 +64,6 @@ export function formatTarHeader(entry: NewTarEntry): Buffer {
     gid: gid > MAX_8_OCTAL ? 0 : gid,
     sizeBytes: sizeBytes > MAX_12_OCTAL ? 0 : sizeBytes,
     mtimeSeconds: mtimeNs < 0n ? 0 : Number(mtimeNs / NS_PER_SECOND),
-    userName,
-    groupName,
     deviceMajor: entry.deviceMajor ?? 0,
     deviceMinor: entry.deviceMinor ?? 0,
   });
@@ -84,8 +82,6 @@ interface BlockFields {
   readonly gid: number;
   readonly sizeBytes: number;
   readonly mtimeSeconds: number;
-  readonly userName: string;
-  readonly groupName: string;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
 }
@@ -98,8 +94,6 @@ const PAX_HEADER: Omit<BlockFields, 'sizeBytes'> = {
   uid: 0,
   gid: 0,
   mtimeSeconds: 0,
-  userName: '',
-  groupName: '',
   deviceMajor: 0,
   deviceMinor: 0,
 };
@@ -124,11 +118,9 @@ function formatBlock(fields: BlockFields): Buffer {
   block.write(fields.flag, 156, 'latin1');
   fields.linkName.copy(block, 157, 0, Math.min(fields.linkName.length, 100));
   block.write('ustar\0' + '00', 257, 'latin1');
-  block.write(fields.userName, 265, 31);
-  block.write(fields.groupName, 297, 31);
   octal(329, 8, fields.deviceMajor);
   octal(337, 8, fields.deviceMinor);
-  octal(148, 7, checksums(block).unsigned);
+  octal(148, 7, checksum(block));
   block[155] = 0x20;
   return block;
 }

@@ -94,6 +94,43 @@ test('a link inside the root may be a parent, and missing parents are made', () 
   });
 });
 
+test('what is put into a folder that hands on its group belongs to whom the archive says', () => {
+  withRoot((root) => {
+    unpack(
+      archive([
+        { name: 'staff', type: 'directory', gid: 50, mode: 0o2775 },
+        { name: 'staff/tool' },
+        { name: 'staff/link', type: 'symlink', linkName: 'tool' },
+        { name: 'staff/inner', type: 'directory', mode: 0o755 },
+        { name: 'staff/inner/tool', gid: 50, mode: 0o2755 },
+      ]),
+      root,
+    );
+    const of = (name: string) => {
+      const { gid, mode } = lstatSync(join(root, name));
+      return [gid, mode & 0o7777];
+    };
+    assert.deepEqual(of('staff'), [50, 0o2775]);
+    assert.deepEqual(of('staff/tool'), [0, 0o644]);
+    assert.deepEqual(of('staff/link'), [0, 0o777]);
+    assert.deepEqual(of('staff/inner'), [0, 0o755]);
+    assert.deepEqual(of('staff/inner/tool'), [50, 0o2755]);
+  });
+});
+
+test('a folder that a file has taken the place of leaves the file its own time', () => {
+  withRoot((root) => {
+    unpack(
+      archive([
+        { name: 'x', type: 'directory', mtimeNs: 5_000_000_000n },
+        { name: 'x', mtimeNs: -1_500_000_000n },
+      ]),
+      root,
+    );
+    assert.equal(lstatSync(join(root, 'x')).mtimeMs, -1500);
+  });
+});
+
 test('whiteouts become what overlayfs reads', () => {
   withRoot((root) => {
     unpack(archive([{ name: 'd/.wh.gone' }, { name: 'o/.wh..wh..opq' }, { name: 'o/.wh..wh.plnk' }]), root);

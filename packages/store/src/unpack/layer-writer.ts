@@ -7,6 +7,7 @@ import {
   close,
   fchmodat,
   fchownat,
+  futimens,
   linkat,
   lsetxattr,
   mkdirat,
@@ -25,6 +26,7 @@ import { printable, type TarSink } from '../tar/parser.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 
+const SETGID = 0o2000;
 const OPAQUE_XATTR = 'trusted.overlay.opaque';
 const WHITEOUT_PREFIX = Buffer.from('.wh.');
 const OPAQUE_MARKER = Buffer.from('.wh..wh..opq');
@@ -40,8 +42,6 @@ export interface LayerWriterOptions {
 interface OpenFile {
   readonly fd: number;
   readonly entry: TarEntry;
-  readonly parent: number;
-  readonly base: Buffer;
 }
 
 /**
@@ -58,12 +58,15 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #times = new Map<string, TarEntry>();
   #file: OpenFile | undefined;
   #isStale = false;
+  /** Whether what is made in some folder takes its group from there. */
+  #inheritsGroup: boolean;
   #sizeBytes = 0;
   #inodes = 1;
 
   constructor(rootPath: string, options: LayerWriterOptions) {
     this.#root = openat(AT_FDCWD, rootPath, O_PATH | O_DIRECTORY);
     this.#options = options;
+    this.#inheritsGroup = (fstatSync(this.#root).mode & SETGID) !== 0;
   }
 
   /** What was written so far. */
@@ -99,10 +102,10 @@ export class LayerWriter implements TarSink, Disposable {
     try {
       if (entry.sparse !== undefined) ftruncateSync(fd, entry.sizeBytes);
       // The owner first: changing it takes away setuid and file capabilities.
-      if (entry.uid !== 0 || entry.gid !== 0) fchownSync(fd, entry.uid, entry.gid);
+      if (this.#isOwnedOtherwise(entry)) fchownSync(fd, entry.uid, entry.gid);
       fchmodSync(fd, entry.mode);
-      this.#setXattrs(`/proc/self/fd/${fd}`, entry, true);
-      this.#setTimes(file.parent, file.base, entry);
+      if (entry.xattrs.size > 0) this.#setXattrs(`/proc/self/fd/${fd}`, entry, true);
+      futimens(fd, entry.atimeNs ?? entry.mtimeNs, entry.mtimeNs);
     } catch (error) {
       throw wrapErrno(error, `cannot unpack "${printable(entry.name)}"`);
     } finally {
@@ -146,7 +149,7 @@ export class LayerWriter implements TarSink, Disposable {
     }
     this.#create(entry, name, parent, base);
     if (entry.type === 'directory') this.#times.set(name.toString('latin1'), entry);
-    else if (this.#times.size > 0) this.#times.delete(name.toString('latin1'));
+    else if (this.#isStale) this.#times.delete(name.toString('latin1'));
   }
 
   #writeRoot(entry: TarEntry): void {
@@ -168,8 +171,6 @@ export class LayerWriter implements TarSink, Disposable {
             openat(parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
           ),
           entry,
-          parent,
-          base,
         };
         return;
       case 'hardlink':
@@ -219,9 +220,10 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #setDirectory(parent: number, base: Buffer, entry: TarEntry): void {
+    if ((entry.mode & SETGID) !== 0) this.#inheritsGroup = true;
     fchownat(parent, base, entry.uid, entry.gid);
     fchmodat(parent, base, entry.mode);
-    this.#setXattrs(procPath(parent, base), entry, true);
+    if (entry.xattrs.size > 0) this.#setXattrs(procPath(parent, base), entry, true);
   }
 
   #makeHardLink(entry: TarEntry, name: Buffer, parent: number, base: Buffer): void {
@@ -263,10 +265,15 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #finishNode(parent: number, base: Buffer, entry: TarEntry): void {
-    if (entry.uid !== 0 || entry.gid !== 0) fchownat(parent, base, entry.uid, entry.gid);
+    if (this.#isOwnedOtherwise(entry)) fchownat(parent, base, entry.uid, entry.gid);
     if (entry.type !== 'symlink') fchmodat(parent, base, entry.mode);
-    this.#setXattrs(procPath(parent, base), entry, entry.type !== 'symlink');
+    if (entry.xattrs.size > 0) this.#setXattrs(procPath(parent, base), entry, entry.type !== 'symlink');
     this.#setTimes(parent, base, entry);
+  }
+
+  /** Whether what was just made belongs to somebody else than the entry says: to root, or to its folder's group. */
+  #isOwnedOtherwise({ uid, gid }: TarEntry): boolean {
+    return uid !== 0 || gid !== 0 || this.#inheritsGroup;
   }
 
   #setTimes(parent: number, base: Buffer, entry: TarEntry): void {
