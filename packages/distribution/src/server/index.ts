@@ -1,3 +1,3 @@
 export type * from './backend.ts';
-export { parseName } from './names.ts';
+export { isDigestReference, parseName } from './names.ts';
 export { registryRoutes } from './routes.ts';

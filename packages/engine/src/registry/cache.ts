@@ -1,7 +1,7 @@
 import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { RegistryClient, Repository } from '@slipway/distribution/client';
-import type { StoredBlob } from '@slipway/distribution/server';
-import { type Descriptor, type Digest, digestAlgorithm, digestHex, isDigest } from '@slipway/oci';
+import { isDigestReference, type StoredBlob } from '@slipway/distribution/server';
+import { type Descriptor, type Digest, digestAlgorithm, digestHex } from '@slipway/oci';
 import { type Blobs, blobUnknown } from './blobs.ts';
 import type { FoundManifest } from './content-records.ts';
 import { findUpstream, type RegistryContext, type Upstream } from './context.ts';
@@ -62,7 +62,7 @@ export class PullThroughCache {
     const present = this.#manifests.find(name, target);
     if (
       present !== undefined &&
-      (isDigest(target) || this.#isFresh(name, target) || this.#isResting(source))
+      (isDigestReference(target) || this.#isFresh(name, target) || this.#isResting(source))
     ) {
       return present;
     }
@@ -122,8 +122,12 @@ export class PullThroughCache {
     const { descriptor, bytes } = await remote.getManifest(target);
     await this.#manifests.put(
       this.#repository(name, source),
-      { bytes, digest: isDigest(target) ? target : descriptor.digest, mediaType: descriptor.mediaType },
-      { tags: isDigest(target) ? [] : [target], isCached: true },
+      {
+        bytes,
+        digest: isDigestReference(target) ? target : descriptor.digest,
+        mediaType: descriptor.mediaType,
+      },
+      { tags: isDigestReference(target) ? [] : [target], isCached: true },
     );
   }
 
@@ -173,7 +177,7 @@ export class PullThroughCache {
 
   #setChecked(name: string, target: string): void {
     const nowMs = this.#context.clock.nowMs();
-    if (isDigest(target)) return;
+    if (isDigestReference(target)) return;
     this.#checkedAtMs.delete(`${name}:${target}`);
     this.#checkedAtMs.set(`${name}:${target}`, nowMs);
     for (const [key, atMs] of this.#checkedAtMs) {
@@ -185,7 +189,7 @@ export class PullThroughCache {
   /** The upstream has the tag no more. */
   #forgetTag(name: string, target: string): void {
     const repository = this.#context.repositories.find(name);
-    if (repository !== undefined && !isDigest(target))
+    if (repository !== undefined && !isDigestReference(target))
       this.#context.contents.deleteTag(repository.id, target);
   }
 

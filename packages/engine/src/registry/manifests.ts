@@ -1,10 +1,9 @@
 import { SlipwayError } from '@slipway/base';
-import type { NewManifest, StoredManifest } from '@slipway/distribution/server';
+import { isDigestReference, type NewManifest, type StoredManifest } from '@slipway/distribution/server';
 import {
   type Descriptor,
   type Digest,
   isConfigType,
-  isDigest,
   normalizePlatform,
   type Platform,
   parseJson,
@@ -35,7 +34,7 @@ export class Manifests {
   /** By tag or digest. */
   find(repository: string, target: string): FoundManifest | undefined {
     const { contents } = this.#context;
-    return isDigest(target)
+    return isDigestReference(target)
       ? contents.findManifestByDigest(repository, target)
       : contents.findManifestByTag(repository, target);
   }
