@@ -39,6 +39,7 @@ const calls = {
     'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *options)',
   ),
   umount2: libc.func('int umount2(const void *path, int flags)'),
+  syncFileRange: libc.func('int sync_file_range(int fd, int64_t offset, int64_t length, uint flags)'),
   ioctl: libc.func('int ioctl(int fd, ulong request, void *argument)'),
 } as const;
 
@@ -207,6 +208,19 @@ export const mount = (source: Name, target: Name, type: string, flags: number, o
 /** @see umount2(2) */
 export const umount2 = (path: Name, flags = 0): void =>
   void check(calls.umount2(cString(path), flags), 'umount2', path);
+
+const SYNC_FILE_RANGE_WRITE = 2;
+
+/**
+ * Begins to write a part of an open file to the disk, off this thread, so that an fsync later finds less to do. It promises
+ * nothing: where it cannot, it does nothing. The descriptor must stay open until it resolves.
+ * @see sync_file_range(2)
+ */
+export function startWriteback(fd: number, offset: number, lengthBytes: number): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  calls.syncFileRange.async(fd, offset, lengthBytes, SYNC_FILE_RANGE_WRITE, () => done.resolve());
+  return done.promise;
+}
 
 const FS_IOC_GETFLAGS = 0x80086601;
 const FS_IOC_SETFLAGS = 0x40086602;

@@ -3,11 +3,13 @@ import { type FileHandle, unlink } from 'node:fs/promises';
 import { type HostPath, SlipwayError } from '@slipway/base';
 import { type Digest, formatDigest } from '@slipway/oci';
 import { wrapErrno } from '../errno.ts';
+import { startWriteback } from '../syscalls.ts';
 import { type BlobSource, openBlobSource, Watermark } from './blob-source.ts';
 import type { BlobInfo, Expected, Ingest } from './content.ts';
 
 const READ_CHUNK_BYTES = 1 << 20;
 const WRITE_BATCH_BYTES = 1 << 20;
+const WRITEBACK_BYTES = 8 << 20;
 
 export interface FileIngestOptions {
   /** Open for reading and writing; the ingest closes it. */
@@ -34,6 +36,9 @@ export class FileIngest implements Ingest {
   #watermark: Watermark | undefined;
   #writtenBytes: number;
   #flushedBytes: number;
+  /** The kernel's writing to the disk while more comes, which the fsync of the commit then need not do. */
+  #writeback: Promise<void> | undefined;
+  #writebackBytes: number;
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
   #flushing: Promise<void> = Promise.resolve();
@@ -44,6 +49,7 @@ export class FileIngest implements Ingest {
     this.path = options.path;
     this.#writtenBytes = options.presentBytes;
     this.#flushedBytes = options.presentBytes;
+    this.#writebackBytes = options.presentBytes;
     if (options.presentBytes > 0) {
       this.#rehash = this.#hashPresent();
       this.#rehash.catch(() => {});
@@ -98,6 +104,7 @@ export class FileIngest implements Ingest {
     try {
       await this.#startFlush();
       await this.#flushing;
+      await this.#writeback;
       await this.#sync();
       await this.#options.file.close();
       const info = await this.#options.finish(digest);
@@ -127,6 +134,7 @@ export class FileIngest implements Ingest {
     // Where the disk refuses, the next ingest goes on after what it took.
     if (isKept) await this.#startFlush().catch(() => {});
     await this.#flushing.catch(() => {});
+    await this.#writeback;
     await file.close().catch(() => {});
     if (!isKept) await unlink(this.path).catch(() => {});
     onEnd();
@@ -176,6 +184,16 @@ export class FileIngest implements Ingest {
     }
     this.#watermark?.advance(at);
     this.#flushedBytes = at;
+    this.#startWriteback();
+  }
+
+  #startWriteback(): void {
+    const lengthBytes = this.#flushedBytes - this.#writebackBytes;
+    if (this.#writeback !== undefined || lengthBytes < WRITEBACK_BYTES) return;
+    this.#writeback = startWriteback(this.#options.file.fd, this.#writebackBytes, lengthBytes).then(() => {
+      this.#writeback = undefined;
+    });
+    this.#writebackBytes = this.#flushedBytes;
   }
 
   /** After a failure the kernel may drop the pages and tell nobody again, so nothing is built on this file any more. */
