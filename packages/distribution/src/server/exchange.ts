@@ -15,10 +15,14 @@ export interface Endpoint {
   readonly handle: (exchange: Exchange) => Promise<Reply>;
 }
 
-/** The headers that name what is sent: it is immutable, so its digest is its entity tag. */
+/**
+ * The headers that name what is sent: it is immutable, so its digest is its entity tag. It is what somebody pushed, and
+ * no browser is to find a page in it.
+ */
 export const contentHeaders = (digest: string): Record<string, string> => ({
   'Docker-Content-Digest': digest,
   ETag: `"${digest}"`,
+  'X-Content-Type-Options': 'nosniff',
 });
 
 /** Whether the client has it already: its entity tag is among `If-None-Match`. */

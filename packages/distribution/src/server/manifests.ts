@@ -10,7 +10,8 @@ import { isDigestReference, parseDigestReference, parseTag, parseTagOrDigest } f
 const MAX_BYTES = 4 * 1024 * 1024;
 /** An index in an annotation in a descriptor needs less than ten. */
 const MAX_DEPTH = 64;
-const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i;
+/** Of an application: a browser that is shown a manifest must not take it for a page of this host. */
+const MEDIA_TYPE = /^application\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i;
 
 /** `GET` and `HEAD /v2/NAME/manifests/REFERENCE`. `Accept` is not looked at: there is one form of each manifest. */
 export const getManifest: Endpoint = {
@@ -95,7 +96,9 @@ function readMediaType(body: Uint8Array, contentType: string | undefined): strin
   }
   const mediaType = said ?? own ?? ('manifests' in document ? MediaType.ociIndex : MediaType.ociManifest);
   if (!MEDIA_TYPE.test(mediaType)) {
-    throw invalid(`${JSON.stringify(mediaType.slice(0, 200))} is not a media type`);
+    throw invalid(
+      `${JSON.stringify(mediaType.slice(0, 200))} is not a media type of the form application/NAME`,
+    );
   }
   return mediaType;
 }

@@ -105,6 +105,8 @@ test('a manifest that is not what it says it is is refused with the code for it'
   assert.equal(await put('-tag', manifest), '400 TAG_INVALID');
   assert.equal(await put('v1', manifest, MediaType.ociIndex), '400 MANIFEST_INVALID');
   assert.equal(await put('v1', manifest, 'nonsense'), '400 MANIFEST_INVALID');
+  const page = manifest.replace(`"mediaType":"${MediaType.ociManifest}",`, '"a":"<script>",');
+  assert.equal(await put('v1', page, 'text/html'), '400 MANIFEST_INVALID');
   assert.equal(await put('v1', '{"schemaVersion":'), '400 MANIFEST_INVALID');
   assert.equal(await put('v1', '[]'), '400 MANIFEST_INVALID');
   assert.equal(await put('v1', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), '400 MANIFEST_INVALID');
@@ -360,7 +362,9 @@ test('strangers are asked who they are, also at /v2/ where they may pull; names 
   assert.equal(await errorOf(push), '401 UNAUTHORIZED');
   assert.equal((await ask('POST', '/v2/app/blobs/uploads/', ann)).status, 202);
   assert.equal(await errorOf(await ask('GET', '/v2/open/tags/list', ann)), '403 DENIED');
-  assert.equal(await errorOf(await ask('GET', '/v2/_catalog')), '401 UNAUTHORIZED');
+  const catalog = await ask('GET', '/v2/_catalog');
+  assert.match(catalog.headers.get('www-authenticate') ?? '', /,scope="registry:catalog:\*"$/);
+  assert.equal(await errorOf(catalog), '401 UNAUTHORIZED');
   // A token that does not suffice: the client is to get another one.
   const token = { authorization: `Bearer ${Buffer.from('ann:pw').toString('base64')}` };
   const narrow = await ask('GET', '/v2/open/tags/list', token);

@@ -1,5 +1,5 @@
 import { isSlipwayError, SlipwayError } from '@slipway/base';
-import { json, ociErrorReply, type Reply, type Route, type RouteRequest } from '@slipway/http';
+import { type Headers, json, ociErrorReply, type Reply, type Route, type RouteRequest } from '@slipway/http';
 import type { Doorkeeper, RegistryAction, RegistryBackend, Visitor } from './backend.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
 import type { Endpoint } from './exchange.ts';
@@ -50,7 +50,9 @@ export function registryRoutes({
     );
   const catalog = (request: RouteRequest) =>
     admitted(doorkeeper, request, (visitor) =>
-      isStranger(visitor, request) ? askWho(doorkeeper, request) : listCatalog(backend, visitor, request),
+      isStranger(visitor, request)
+        ? askWho(doorkeeper, request, 'scope="registry:catalog:*"')
+        : listCatalog(backend, visitor, request),
     );
   const dispatch = (request: RouteRequest) =>
     admitted(doorkeeper, request, (visitor) => {
@@ -99,8 +101,10 @@ async function admitted(
 const isStranger = (visitor: Visitor, request: RouteRequest): boolean =>
   visitor.name === undefined && !visitor.isAdmin && request.headers.authorization === undefined;
 
-const askWho = (doorkeeper: Doorkeeper, request: RouteRequest): Reply =>
-  ociErrorReply(unauthorized('log in to use this registry'), challenge(doorkeeper, request, {}));
+function askWho(doorkeeper: Doorkeeper, request: RouteRequest, parameter?: string): Reply {
+  const headers = challenge(doorkeeper, request, { parameter });
+  return ociErrorReply(unauthorized('log in to use this registry'), headers);
+}
 
 /** A token says what it is for, so one that does not suffice is answered as none: the client gets another. */
 function refuse(
@@ -112,26 +116,31 @@ function refuse(
   const hasToken = /^bearer /i.test(request.headers.authorization ?? '');
   if (visitor.name === undefined || hasToken) {
     const error = unauthorized(`to ${wanted}, log in as somebody who may`);
-    const headers = challenge(doorkeeper, request, { target, action });
     // RFC 6750 section 3.1; it also ends the attempts of a client that got no wider token.
-    if (hasToken) headers['WWW-Authenticate'] += ',error="insufficient_scope"';
-    return ociErrorReply(error, headers);
+    const parameter = hasToken ? 'error="insufficient_scope"' : undefined;
+    return ociErrorReply(error, challenge(doorkeeper, request, { target, action, parameter }));
   }
   const message = `${visitor.name} may not ${wanted}: ask an administrator of this registry for it`;
   return ociErrorReply(new SlipwayError('PermissionDenied', message, { reason: 'DENIED' }));
 }
 
-const challenge = (
+function challenge(
   doorkeeper: Doorkeeper,
   { headers }: RouteRequest,
-  { target, action }: { target?: Target | undefined; action?: RegistryAction | undefined },
-) => ({
-  'WWW-Authenticate': doorkeeper.challenge({
+  wanted: {
+    target?: Target | undefined;
+    action?: RegistryAction | undefined;
+    parameter?: string | undefined;
+  },
+): Headers {
+  const { target, action, parameter } = wanted;
+  const asked = doorkeeper.challenge({
     host: headers.host ?? '',
     repository: target?.repository,
     ...(action === undefined ? {} : { actions: ACTIONS[action] }),
-  }),
-});
+  });
+  return { 'WWW-Authenticate': parameter === undefined ? asked : `${asked},${parameter}` };
+}
 
 function findTarget(request: RouteRequest): Target | undefined {
   try {

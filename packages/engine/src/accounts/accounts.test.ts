@@ -243,16 +243,22 @@ test('a star stands for any characters, and a pattern of many costs no more than
 
 test('scopes name repositories and actions, several in one text too, and a star is no repository', () => {
   assert.deepEqual(
-    parseScopes([
-      'repository:a/b:pull,push repository(plugin):c:*',
-      'registry:catalog:*',
-      'repository:*:pull',
-    ]),
+    parseScopes(['repository:a/b:pull,push repository(plugin):c:*', 'registry:other:*', 'repository:*:pull']),
     [
       { repository: 'a/b', actions: ['pull', 'push'] },
       { repository: 'c', actions: ['pull', 'push', 'delete'] },
     ],
   );
+});
+
+test('a token for the catalogue shows what the account may pull, and no more', async (t) => {
+  const { accounts } = open(t);
+  const grants = [{ repositories: 'team/*', actions: all }];
+  await accounts.add({ name: 'ada', password: PASSWORD, grants });
+  const scopes = parseScopes(['registry:catalog:*']);
+  const { token } = await accounts.issueToken(accounts.visitor('ada'), scopes);
+  const visitor = await accounts.admit(bearer(token));
+  assert.deepEqual([rights(visitor, 'team/a'), rights(visitor, 'other')], ['pull', '']);
 });
 
 async function startDoor(t: TestContext, accounts: Bench['accounts']): Promise<string> {

@@ -3,7 +3,7 @@ import type { RegistryAction } from '@slipway/distribution/server';
 import { json, ociErrorReply, type Reply, type Route, type RouteRequest } from '@slipway/http';
 import { parseAuthorization } from './credentials.ts';
 import type { AccountService } from './service.ts';
-import { ALL_ACTIONS, type KnownVisitor } from './visitor.ts';
+import { ALL_ACTIONS, EVERYWHERE, type KnownVisitor } from './visitor.ts';
 
 const MOST_SCOPES = 100;
 const LONGEST_FORM_BYTES = 256 * 1024;
@@ -87,7 +87,10 @@ async function answer(
   return json(200, body, { 'cache-control': 'no-store' });
 }
 
-/** `repository:team/app:pull,push`, several in one text or in several; other kinds of resources are left out. */
+/**
+ * `repository:team/app:pull,push`, several in one text or in several. `registry:catalog:*` is leave to see what the
+ * account may pull; other kinds of resources are left out.
+ */
 export function parseScopes(texts: readonly string[]): { repository: string; actions: RegistryAction[] }[] {
   const scopes = texts.flatMap((text) => text.split(' ')).filter((text) => text !== '');
   if (scopes.length > MOST_SCOPES) {
@@ -97,6 +100,7 @@ export function parseScopes(texts: readonly string[]): { repository: string; act
     );
   }
   return scopes.flatMap((scope) => {
+    if (scope === 'registry:catalog:*') return [{ repository: EVERYWHERE, actions: ['pull' as const] }];
     const [, repository, actions = ''] = /^repository(?:\([^)]*\))?:(.+):([^:]*)$/.exec(scope) ?? [];
     // A star would be a pattern in the token.
     if (repository === undefined || repository.includes('*')) return [];
