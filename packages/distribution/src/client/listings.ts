@@ -93,13 +93,16 @@ export async function* readTags(session: RepositorySession, call: Call = {}): As
   }
 }
 
+/** What a token must be for, to see the names of all repositories. */
+export const CATALOG_SCOPE = 'registry:catalog:*';
+
 const catalogSchema = z.looseObject({ repositories: z.array(z.string()).nullish() });
 
 /** The names of all repositories of a registry that tells them. @see the catalog of distribution, `GET /v2/_catalog` */
 export async function* readCatalog(session: Session, call: Call = {}): AsyncGenerator<string> {
   const list = {
     url: urlOf(session, `_catalog?n=${PAGE_SIZE}`),
-    scopes: ['registry:catalog:*'],
+    scopes: [CATALOG_SCOPE],
     action: 'cannot list the repositories',
   };
   for await (const { response, bytes } of readPages(session, list, call)) {

@@ -1,7 +1,7 @@
 import { isSlipwayError, SlipwayError } from '@slipway/base';
 import { z } from 'zod';
 import { answerError } from './errors.ts';
-import { parseAnswer, readCatalog } from './listings.ts';
+import { CATALOG_SCOPE, parseAnswer, readCatalog } from './listings.ts';
 import type { FoundRepository } from './registry.ts';
 import { fetchDocument, type Session } from './session.ts';
 
@@ -29,7 +29,13 @@ export async function searchRegistry(
   const url = new URL(`${session.endpoint.url}/v1/search`);
   url.searchParams.set('q', term);
   url.searchParams.set('n', String(limit));
-  const request = { method: 'GET' as const, url, headers: { accept: 'application/json' }, signal };
+  const request = {
+    method: 'GET' as const,
+    url,
+    headers: { accept: 'application/json' },
+    scopes: [CATALOG_SCOPE],
+    signal,
+  };
   const { response, bytes } = await fetchDocument(session, request, ANSWER_MAX_BYTES);
   if (bytes !== undefined) {
     const { results } = parseAnswer(response, bytes, searchSchema, session.place);

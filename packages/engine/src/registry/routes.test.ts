@@ -89,4 +89,15 @@ describe("docker's search", () => {
       ['open/apple'],
     );
   });
+
+  it('asks a stranger for a login, where there is one to be had', async (t) => {
+    const { registry } = await openTestRegistry(t);
+    await registry.createRepository('secret/app', {});
+    const stranger = { name: undefined, may: () => false, isAdmin: false };
+    const ask = await start(
+      t,
+      searchRoutes(registry, { admit: async () => stranger, challenge: () => 'Bearer' }),
+    );
+    assert.equal((await ask('GET', '/v1/search?q=app')).status, 401);
+  });
 });

@@ -1,5 +1,6 @@
+import { SlipwayError } from '@slipway/base';
 import type { Doorkeeper } from '@slipway/distribution/server';
-import { json, queryInteger, type Route } from '@slipway/http';
+import { json, ociErrorReply, queryInteger, type Reply, type Route } from '@slipway/http';
 import type { Registry } from './registry.ts';
 
 const DEFAULT_RESULTS = 25;
@@ -21,6 +22,9 @@ export function searchRoutes(registry: Registry, doorkeeper: Doorkeeper): Route[
       path: '/v1/search',
       handler: async ({ query, headers }) => {
         const visitor = await doorkeeper.admit(headers);
+        if (visitor.name === undefined && !visitor.isAdmin && headers['authorization'] === undefined) {
+          return askWho(doorkeeper, headers['host'] ?? '');
+        }
         const term = query.get('q') ?? '';
         const pageSize = Math.min(Math.max(queryInteger(query, 'n') || DEFAULT_RESULTS, 1), MAX_RESULTS);
         const page = Math.max(queryInteger(query, 'page') || 1, 1);
@@ -44,4 +48,13 @@ export function searchRoutes(registry: Registry, doorkeeper: Doorkeeper): Route[
       },
     },
   ];
+}
+
+/** As the catalogue does: clients send their login only when they are asked for it. */
+function askWho(doorkeeper: Doorkeeper, host: string): Reply {
+  const error = new SlipwayError('Unauthenticated', 'log in to search this registry', {
+    reason: 'UNAUTHORIZED',
+  });
+  const challenge = `${doorkeeper.challenge({ host })},scope="registry:catalog:*"`;
+  return ociErrorReply(error, { 'www-authenticate': challenge });
 }
