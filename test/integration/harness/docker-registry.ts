@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, mustRun } from './command.ts';
+import { findFreePort } from './engine.ts';
 import { peers } from './peers.ts';
 
 export interface DockerRegistryOptions {
@@ -23,23 +23,13 @@ export interface DockerRegistry extends AsyncDisposable {
   readonly log: string;
 }
 
-/** A port of the loopback interface that was free just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const address = server.address();
-  await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === 'string') throw new Error('the kernel gave no port');
-  return address.port;
-}
-
 /** Starts docker-registry with an empty storage, and returns when it answers. */
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   if (peers.dockerRegistry === undefined) {
     throw new Error('docker-registry is missing; script/peers brings it');
   }
   const root = await mkdtemp(join(tmpdir(), 'slt-registry-'));
-  const host = `127.0.0.1:${await freePort()}`;
+  const host = `127.0.0.1:${await findFreePort()}`;
   const config = join(root, 'config.yml');
   // YAML holds JSON.
   await writeFile(config, JSON.stringify(await configuration(root, host, options)));
