@@ -1,7 +1,7 @@
 import { boolean, formatFlag } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
 import { formatList } from '../format/list.ts';
-import { formatAgo, formatSize } from '../format/units.ts';
+import { formatAgo, formatBinarySize, formatSize } from '../format/units.ts';
 
 const LAYOUT = {
   headings: {
@@ -33,7 +33,7 @@ export default defineCommand({
       Tags: () => String(repository.tagCount),
       Manifests: () => String(repository.manifestCount),
       Size: () => formatSize(repository.sizeBytes),
-      Quota: () => (repository.quotaBytes === undefined ? 'none' : formatSize(repository.quotaBytes)),
+      Quota: () => (repository.quotaBytes === undefined ? 'none' : formatBinarySize(repository.quotaBytes)),
       ImmutableTags: () => String(repository.immutableTags),
       Upstream: () => repository.upstream ?? '',
       Created: () => formatAgo(repository.createdAtMs, clock.nowMs()),

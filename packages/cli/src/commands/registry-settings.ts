@@ -1,6 +1,6 @@
 import { boolean, parsed } from '../args/flags.ts';
 import { defineCommand } from '../command.ts';
-import { formatSize } from '../format/units.ts';
+import { formatBinarySize } from '../format/units.ts';
 import { parseBytes } from '../run/values.ts';
 
 /** `none` takes a quota away. */
@@ -26,6 +26,6 @@ export default defineCommand({
       ...(flags.quota === undefined ? {} : { quotaBytes: flags.quota === 'none' ? null : flags.quota }),
     });
     stdout.write(`Immutable tags: ${immutableTags}\n`);
-    stdout.write(`Quota: ${quotaBytes === undefined ? 'none' : formatSize(quotaBytes)}\n`);
+    stdout.write(`Quota: ${quotaBytes === undefined ? 'none' : formatBinarySize(quotaBytes)}\n`);
   },
 });
