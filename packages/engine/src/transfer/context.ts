@@ -5,6 +5,7 @@ import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { Image, ImageService } from '../images/index.ts';
 import type { BlobDownloads } from './downloads.ts';
+import type { PullLeases } from './pull-leases.ts';
 import type { TransferRecords } from './records.ts';
 
 /** What the verbs of this slice stand on. Each verb is a function `(context, …)`. */
@@ -16,6 +17,7 @@ export interface TransferContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly records: TransferRecords;
+  readonly leases: PullLeases;
   readonly downloads: BlobDownloads;
   /** The one client; its code is loaded at the first use. */
   readonly client: () => Promise<RegistryClient>;

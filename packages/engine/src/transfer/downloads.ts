@@ -2,6 +2,7 @@ import { aborted, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { Repository } from '@slipway/distribution/client';
 import { type Descriptor, type Digest, digestHex } from '@slipway/oci';
 import type { AheadLayer, Store } from '@slipway/store';
+import { isDiskFull } from './pull-leases.ts';
 
 /** How far a blob is. `receivedBytes` count what an earlier try had brought as well. */
 export type DownloadStep =
@@ -179,7 +180,7 @@ export class BlobDownloads {
       return { resumedBytes, error: undefined };
     } catch (error) {
       // On a full disk the room is worth more than the bytes.
-      if (isSlipwayError(error, 'ResourceExhausted')) await ingest.abandon();
+      if (isDiskFull(error)) await ingest.abandon();
       return { resumedBytes, error };
     }
   }

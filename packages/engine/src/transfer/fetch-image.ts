@@ -9,16 +9,14 @@ import {
   parseImageConfig,
   type Reference,
 } from '@slipway/oci';
-import type { Lease } from '@slipway/store';
 import { byteProgress, type Image, type Report } from '../images/index.ts';
 import { CONFIG_MAX_BYTES, requireConfig } from './check-manifest.ts';
 import type { TransferContext } from './context.ts';
 import type { DownloadedBlob } from './downloads.ts';
+import { isDiskFull } from './pull-leases.ts';
 
 /** Layers of one pull that are fetched at once. */
 const LAYERS_AT_ONCE = 6;
-/** How long what came of a pull that failed is kept for the next try. */
-const FAILED_KEPT_MS = 60 * 60 * 1000;
 
 /** An image whose manifest is known. */
 export interface ImageToFetch {
@@ -52,15 +50,15 @@ export async function fetchImage(
     for (const { digest } of manifest.layers) report(layerStatus(digest, 'Already exists'));
     return images.addReferences(known.id, references);
   }
-  await using kept = keepForNextTry(context, manifest, descriptor.digest);
-  const { lease } = kept;
+  const blobs = [manifest.config, ...manifest.layers].map(({ digest }) => digest);
+  await using kept = context.leases.acquire(descriptor.digest, blobs);
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   const config = fetchConfig(context, image, both);
   const layers = fetchLayers(context, image, report, both);
   try {
     const [configBytes] = await Promise.all([config, layers]);
-    await using blobs = await layers;
+    await using fetched = await layers;
     const registered = await images.register(
       {
         configBytes,
@@ -69,70 +67,31 @@ export async function fetchImage(
         references,
       },
       {
-        lease,
+        lease: kept.lease,
         signal,
         ahead: (index) => {
-          const layer = blobs.ahead(index);
+          const layer = fetched.ahead(index);
           const blob = manifest.layers[index]?.digest;
           return layer === undefined || blob === undefined ? undefined : { layer, blob };
         },
         onProgress: unpackProgress(manifest, report),
       },
     );
-    records.addPlaces(
-      [...manifest.layers, manifest.config].map(({ digest }) => digest),
-      repository.name,
-      clock.nowMs(),
-    );
-    kept.succeed();
+    records.addPlaces(blobs, repository.name, clock.nowMs());
+    await kept.end();
     return registered;
   } catch (error) {
     stop.abort(error);
     await config.catch(() => {});
     await layers.then(
-      (blobs) => blobs[Symbol.asyncDispose](),
+      (fetched) => fetched[Symbol.asyncDispose](),
       () => {},
     );
+    if (isDiskFull(error)) {
+      await kept.end();
+      await images.collectGarbage();
+    }
     throw error;
-  }
-}
-
-/**
- * A lease on all of an image, past the process's end. Disposed, it is gone after a success, and after a failure it holds
- * for the next try, but not for long.
- */
-function keepForNextTry({ store, records, clock }: TransferContext, manifest: Manifest, digest: Digest) {
-  const blobs = [manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
-  const lease = store.leases.acquire({ outlivesProcess: true, resources: { blobs } });
-  const earlier = records.findLease(digest);
-  records.putLease(digest, lease, clock.nowMs());
-  let hasSucceeded = false;
-  return {
-    lease,
-    succeed: () => {
-      hasSucceeded = true;
-    },
-    async [Symbol.asyncDispose]() {
-      if (earlier !== undefined) await endLease(store.leases, earlier);
-      if (hasSucceeded) records.deleteLease(digest);
-      else {
-        const short = store.leases.acquire({
-          outlivesProcess: true,
-          ttlMs: FAILED_KEPT_MS,
-          resources: { blobs },
-        });
-        records.putLease(digest, short, clock.nowMs());
-      }
-      await lease[Symbol.asyncDispose]();
-    },
-  };
-}
-
-async function endLease(leases: { get(id: string): Lease }, id: string): Promise<void> {
-  try {
-    await leases.get(id)[Symbol.asyncDispose]();
-  } catch {
-    // It has expired.
   }
 }
 

@@ -3,10 +3,11 @@ import type { Database, Lease } from '@slipway/store';
 
 const MIGRATIONS = [
   `CREATE TABLE transfer_leases (
-     manifest TEXT PRIMARY KEY,
-     lease_id TEXT NOT NULL,
+     lease_id TEXT PRIMARY KEY,
+     manifest TEXT NOT NULL,
      expires_at_ms REAL NOT NULL
    ) STRICT, WITHOUT ROWID;
+   CREATE INDEX transfer_leases_by_manifest ON transfer_leases (manifest);
    CREATE TABLE transfer_blob_places (
      digest TEXT NOT NULL,
      domain TEXT NOT NULL,
@@ -45,30 +46,26 @@ export class TransferRecords {
     database.migrate('transfer', MIGRATIONS);
   }
 
-  /** The lease that keeps what came of a pull of this manifest. */
-  findLease(manifest: Digest): string | undefined {
-    const row = this.#database
+  /** The leases that keep what came of pulls of this manifest. */
+  leasesOf(manifest: Digest): string[] {
+    return this.#database
       .prepare('SELECT lease_id FROM transfer_leases WHERE manifest = ?')
-      .get(manifest);
-    return row?.lease_id as string | undefined;
+      .all(manifest)
+      .map((row) => row.lease_id as string);
   }
 
   /** Remembers the lease, and forgets those that have expired. */
-  putLease(manifest: Digest, lease: Pick<Lease, 'id' | 'expiresAtMs'>, nowMs: number): void {
+  addLease({ id, expiresAtMs }: Pick<Lease, 'id' | 'expiresAtMs'>, manifest: Digest, nowMs: number): void {
     this.#database.transaction(() => {
       this.#database.prepare('DELETE FROM transfer_leases WHERE expires_at_ms <= ?').run(nowMs);
       this.#database
-        .prepare(
-          `INSERT INTO transfer_leases (manifest, lease_id, expires_at_ms) VALUES (?, ?, ?)
-           ON CONFLICT (manifest) DO UPDATE SET
-             lease_id = excluded.lease_id, expires_at_ms = excluded.expires_at_ms`,
-        )
-        .run(manifest, lease.id, lease.expiresAtMs);
+        .prepare('INSERT INTO transfer_leases (lease_id, manifest, expires_at_ms) VALUES (?, ?, ?)')
+        .run(id, manifest, expiresAtMs);
     });
   }
 
-  deleteLease(manifest: Digest): void {
-    this.#database.prepare('DELETE FROM transfer_leases WHERE manifest = ?').run(manifest);
+  deleteLease(id: string): void {
+    this.#database.prepare('DELETE FROM transfer_leases WHERE lease_id = ?').run(id);
   }
 
   /** Paths of repositories of this registry that have had the blob, latest first. */

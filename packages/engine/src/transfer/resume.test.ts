@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -178,6 +178,56 @@ test('a pull that comes while another gives the same layer up fetches it itself'
     messagesOf(transfer.pull({ reference: { ...reference, path: 'copy' } }, forever)),
   ]);
   assert.equal(images.count, 1);
+});
+
+test('pulls of one manifest under two names keep what they fetch, whichever ends first', async (t) => {
+  const { registry, large, blob, reference } = await largeImage(t);
+  const { transfer, images, store } = await openEngine(t);
+  const tags = registry.manifests.get('app');
+  const manifest = tags?.get('latest');
+  assert.ok(manifest);
+  tags?.set('other', manifest);
+  const stalled = stallAt(registry, large, blob, 2 << 20);
+  const leaving = new AbortController();
+  const one = messagesOf(transfer.pull({ reference }, leaving.signal));
+  const two = await transfer.pull({ reference: { ...reference, tag: 'other' } }, forever);
+  await stalled;
+  leaving.abort(new Error('the client went'));
+  await assert.rejects(one);
+  // The one that goes on is held by a lease that means to hold for a day.
+  const daysMs = store.leases.list().map(({ expiresAtMs }) => expiresAtMs - Date.now());
+  assert.ok(
+    daysMs.some((ms) => ms > 23 * 3_600_000),
+    `${daysMs}`,
+  );
+  await two.return?.();
+  assert.deepEqual(
+    store.leases.list().filter(({ expiresAtMs }) => expiresAtMs - Date.now() > 3_600_000),
+    [],
+  );
+  registry.intercept = () => false;
+  await messagesOf(transfer.pull({ reference }, forever));
+  assert.deepEqual(store.leases.list(), []);
+  assert.equal(images.count, 1);
+});
+
+test('a full disk is told, and gets its room back', async (t) => {
+  const { reference } = await largeImage(t);
+  const root = await mkdtemp(join(tmpdir(), 'slipway-transfer-full-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=9m', 'tmpfs', root]);
+  const { transfer, images, store, close } = await openEngine(t, { root });
+  t.after(async () => {
+    await close();
+    execFileSync('umount', [root]);
+    await rm(root, { recursive: true });
+  });
+  await assert.rejects(messagesOf(transfer.pull({ reference }, forever)), {
+    message: /no space left on device/,
+  });
+  assert.equal(images.count, 0);
+  assert.deepEqual(await Array.fromAsync(store.content.listIngests()), []);
+  assert.deepEqual(await Array.fromAsync(store.content.list()), []);
+  assert.deepEqual(store.leases.list(), []);
 });
 
 test('stopping the engine ends the pulls that are under way', async (t) => {

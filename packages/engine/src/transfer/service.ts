@@ -9,6 +9,7 @@ import type { ImageService } from '../images/index.ts';
 import type { TransferContext } from './context.ts';
 import { BlobDownloads } from './downloads.ts';
 import { type PullRequest, pull } from './pull.ts';
+import { PullLeases } from './pull-leases.ts';
 import { type PushRequest, push } from './push.ts';
 import { type IndexRequest, pushIndex } from './push-index.ts';
 import { TransferRecords } from './records.ts';
@@ -42,9 +43,11 @@ export class TransferService implements AsyncDisposable {
 
   constructor({ openClient, ...options }: TransferServiceOptions) {
     let client: Promise<RegistryClient> | undefined;
+    const records = new TransferRecords(options.store.database);
     this.#context = {
       ...options,
-      records: new TransferRecords(options.store.database),
+      records,
+      leases: new PullLeases({ leases: options.store.leases, records, clock: options.clock }),
       downloads: new BlobDownloads(options.store),
       client: () => {
         client ??= openClient();
