@@ -17,6 +17,7 @@ import {
 import { CONFIG_MAX_BYTES } from './check-manifest.ts';
 import type { TransferContext } from './context.ts';
 import { pullError, pushError } from './docker-words.ts';
+import { mountCandidates } from './push-layer.ts';
 
 export interface IndexRequest {
   readonly target: Reference;
@@ -141,25 +142,21 @@ function requireOneForEachPlatform(images: readonly SourceImage[]): void {
 }
 
 async function copyImage(
-  { records, clock }: TransferContext,
+  context: TransferContext,
   { from, manifest, fetched }: SourceImage,
   to: Repository,
   signal: AbortSignal,
 ): Promise<void> {
   if (repositoryName(from.name) === repositoryName(to.name)) return;
   const blobs = [manifest.config, ...manifest.layers].filter(({ urls }) => urls === undefined);
-  const mountFrom = from.name.domain === to.name.domain ? [from.name.path] : [];
+  const known = from.name.domain === to.name.domain ? [from.name.path] : [];
   const failed = new AbortController();
   const both = AbortSignal.any([signal, failed.signal]);
   await mapConcurrent(blobs, BLOBS_AT_ONCE, async (descriptor) => {
     const open = (offset: number) => from.openBlob(descriptor, { offset, signal: both });
     try {
       await to.pushBlob(
-        {
-          descriptor,
-          open,
-          mountFrom: [...mountFrom, ...records.placesOf(descriptor.digest, to.name.domain)],
-        },
+        { descriptor, open, mountFrom: mountCandidates(context, to.name, descriptor.digest, known) },
         { signal: both },
       );
     } catch (error) {
@@ -169,9 +166,9 @@ async function copyImage(
   });
   const { mediaType, digest } = fetched.descriptor;
   await to.pushManifest(digest, { bytes: fetched.bytes, mediaType }, { signal });
-  records.addPlaces(
+  context.records.addPlaces(
     blobs.map((blob) => blob.digest),
     to.name,
-    clock.nowMs(),
+    context.clock.nowMs(),
   );
 }

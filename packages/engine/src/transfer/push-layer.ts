@@ -100,7 +100,12 @@ async function send(
   signal: AbortSignal,
 ): Promise<void> {
   const { descriptor } = blob;
-  const mountFrom = mountCandidates(context, image, descriptor.digest, repository);
+  const mountFrom = mountCandidates(
+    context,
+    repository.name,
+    descriptor.digest,
+    pathsKnown(image, repository.name.domain),
+  );
   const onProgress = byteProgress(report, {
     id: shortId(id),
     status: 'Pushing',
@@ -121,19 +126,22 @@ async function send(
  */
 export function mountCandidates(
   { records, isOwnRegistry }: TransferContext,
-  image: Image,
+  { domain, path }: Repository['name'],
   digest: Digest,
-  { name: { domain, path } }: Repository,
+  known: readonly string[],
 ): string[] {
-  const known = image.repoDigests
-    .map(parseReference)
-    .filter((reference) => reference.domain === domain)
-    .map((reference) => reference.path);
   const candidates = new Set([...records.placesOf(digest, domain), ...known]);
   candidates.delete(path);
   if (candidates.size === 0 && isOwnRegistry(domain)) return [ENGINE_PATH];
   return [...candidates].slice(0, MOUNTS_TRIED_MAX);
 }
+
+/** The repositories of a registry that an image is known from. */
+export const pathsKnown = (image: Image, domain: string): string[] =>
+  image.repoDigests
+    .map(parseReference)
+    .filter((reference) => reference.domain === domain)
+    .map((reference) => reference.path);
 
 /** Stands for the engine's own images where its registry is asked to mount one of their blobs. */
 const ENGINE_PATH = 'slipway/images';

@@ -13,7 +13,7 @@ import type { Lease } from '@slipway/store';
 import type { Image, Report } from '../images/index.ts';
 import { publish, type TransferContext } from './context.ts';
 import { pushError } from './docker-words.ts';
-import { mountCandidates, pushLayer } from './push-layer.ts';
+import { mountCandidates, pathsKnown, pushLayer } from './push-layer.ts';
 
 export interface PushRequest {
   /** A repository; with a tag that image, without one every tag of it that is here. */
@@ -90,7 +90,12 @@ async function pushImage(
     {
       descriptor: manifest.config,
       open: (offset) => store.content.open(manifest.config.digest, { offset }),
-      mountFrom: mountCandidates(context, image, manifest.config.digest, repository),
+      mountFrom: mountCandidates(
+        context,
+        repository.name,
+        manifest.config.digest,
+        pathsKnown(image, repository.name.domain),
+      ),
     },
     { signal },
   );
