@@ -137,7 +137,7 @@ async function openEngine(
       collectStore: () => images.collectGarbage(),
     }),
   );
-  images.setKeptBeside(() => registry.roots());
+  images.setKeptBeside(() => registry.keptBlobs());
   await images.recover();
   const ecr = stack.use(
     openEcr({ registry, accounts, database, clock, logger: logger.child({ part: 'ecr' }) }),

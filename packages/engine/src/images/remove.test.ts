@@ -85,3 +85,18 @@ test('removing and pruning beside a load of an image that shares layers never ta
     await assertEmpty(root, store);
   }
 });
+
+test('what repositories keep of a removed image are its blobs alone, not its unpacked layers', async (t) => {
+  const { store, images } = await openImages(t);
+  await load(images, [await archiveOf('app:1', [await tarOf([['a', 'x']])])]);
+  const image = await images.resolve('app:1');
+  const kept = [
+    image.manifest.digest,
+    image.id as string as Digest,
+    ...image.layers.map(({ digest }) => digest),
+  ];
+  images.setKeptBeside(() => kept);
+  await images.remove('app:1', { force: false });
+  for (const digest of kept) assert.ok(await store.content.find(digest), `blob ${digest} is gone`);
+  assert.deepEqual(await Array.fromAsync(store.snapshots.list()), []);
+});

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
 import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
-import type { ImageId, Reference } from '@slipway/oci';
-import type { Roots, Store } from '@slipway/store';
+import type { Digest, ImageId, Reference } from '@slipway/oci';
+import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
@@ -35,7 +35,7 @@ export interface ImageServiceOptions {
 export class ImageService {
   readonly #context: ImageContext;
   #usersOf: (id: ImageId) => readonly ImageUser[] = () => [];
-  #keptBeside: () => Roots = () => ({});
+  #keptBeside: () => readonly Digest[] = () => [];
 
   constructor({ store, events, clock, logger, scratchRoot, toolPath }: ImageServiceOptions) {
     const catalog = new ImageCatalog(new ImageRecords(store.database));
@@ -49,7 +49,7 @@ export class ImageService {
       toolPath,
       usersOf: (id) => this.#usersOf(id),
       collectGarbage: () =>
-        store.collectGarbage({ roots: () => joinRoots(catalog.roots(), this.#keptBeside()) }),
+        store.collectGarbage({ roots: () => ({ ...catalog.roots(), blobsAlone: this.#keptBeside() }) }),
     };
   }
 
@@ -75,8 +75,8 @@ export class ImageService {
   }
 
   /** The registry says what the store must keep for its repositories. Images may not ask it themselves. */
-  setKeptBeside(roots: () => Roots): void {
-    this.#keptBeside = roots;
+  setKeptBeside(blobs: () => readonly Digest[]): void {
+    this.#keptBeside = blobs;
   }
 
   /** Frees the blobs and snapshots that neither an image nor anything beside them needs. */
@@ -171,8 +171,3 @@ export class ImageService {
     return pruneImages(this.#context, filters);
   }
 }
-
-const joinRoots = (a: Roots, b: Roots): Roots => ({
-  blobs: [...(a.blobs ?? []), ...(b.blobs ?? [])],
-  snapshots: [...(a.snapshots ?? []), ...(b.snapshots ?? [])],
-});

@@ -82,6 +82,6 @@ export interface Registry extends RegistryBackend, AsyncDisposable {
   addWebhook(hook: { url: string; repositories?: string; secret?: string | undefined }): Promise<Webhook>;
   /** @throws NotFound */
   removeWebhook(id: string): Promise<void>;
-  /** What the store must keep for the repositories. */
-  roots(): { readonly blobs: readonly Digest[] };
+  /** Every blob that the store must keep for the repositories, each by itself: nothing that they refer to beside. */
+  keptBlobs(): readonly Digest[];
 }

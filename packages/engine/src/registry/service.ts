@@ -280,8 +280,8 @@ class RegistryService implements Registry {
     return this.#webhooks.remove(id);
   }
 
-  roots(): { readonly blobs: readonly Digest[] } {
-    return { blobs: this.#context.repositories.contents() };
+  keptBlobs(): readonly Digest[] {
+    return this.#context.repositories.contents();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

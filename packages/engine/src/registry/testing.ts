@@ -106,7 +106,7 @@ export async function openRegistryIn(
         ...settings,
       },
       openClient: openClient ?? (() => Promise.reject(new Error('this test has no client'))),
-      collectStore: () => store.collectGarbage({ roots: () => registry.roots() }),
+      collectStore: () => store.collectGarbage({ roots: () => ({ blobsAlone: registry.keptBlobs() }) }),
     }),
   );
   const opened = stack.move();

@@ -51,6 +51,16 @@ test('an index keeps the manifests that are here, an artifact manifest its blobs
     assert.deepEqual(await left(store), [layer, config, manifest, index, signature, artifact, outer].sort());
   }));
 
+test('a blob that is kept alone keeps nothing, unless something else needs it whole', () =>
+  withStore(async (store) => {
+    const layer = await write(store, 'layer');
+    const manifest = await write(store, { schemaVersion: 2, layers: [describe(layer)] });
+    await store.collectGarbage({ roots: () => ({ blobs: [manifest], blobsAlone: [manifest] }) });
+    assert.deepEqual(await left(store), [layer, manifest].sort());
+    await store.collectGarbage({ roots: () => ({ blobsAlone: [manifest] }) });
+    assert.deepEqual(await left(store), [manifest]);
+  }));
+
 test('a hostile document among the roots does not keep garbage from being collected', () =>
   withStore(async (store) => {
     const sha512 = `sha512:${'a'.repeat(128)}`;

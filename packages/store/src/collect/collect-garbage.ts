@@ -8,6 +8,8 @@ import type { CollectableSnapshotter } from '../snapshots/overlay-snapshotter.ts
 export interface Roots {
   readonly blobs?: Iterable<Digest>;
   readonly snapshots?: Iterable<string>;
+  /** Blobs that are needed without what they refer to: who keeps them names each by itself, and unpacks none. */
+  readonly blobsAlone?: Iterable<Digest>;
 }
 
 /** What a blob needs beside itself. */
@@ -75,6 +77,8 @@ export async function collectGarbage(
     for (const blob of found.blobs) pending.push(blob);
     for (const key of found.snapshots) neededSnapshots.push(key);
   }
+  // After the others, whose references count.
+  for (const digest of given.blobsAlone ?? []) needed.blobs.add(digest);
   const parents = new Map(candidates.snapshots.map(({ key, parent }) => [key, parent]));
   for (const { key, kind } of candidates.snapshots) if (kind !== 'committed') neededSnapshots.push(key);
   for (const first of neededSnapshots) {
