@@ -49,7 +49,8 @@ export interface StoredBlob {
 
 /**
  * The repositories of a registry. Names and digests are well-formed when they come here; whether somebody may do a thing
- * was asked before. Errors carry the specification's codes as `reason` (NAME_UNKNOWN, MANIFEST_UNKNOWN, BLOB_UNKNOWN,
+ * was asked before. Digests are sha256 or sha512, and name what was pushed with them: an answer has the digest that was
+ * asked for, or that the tag was pushed with. Errors carry the specification's codes as `reason` (NAME_UNKNOWN, MANIFEST_UNKNOWN, BLOB_UNKNOWN,
  * MANIFEST_BLOB_UNKNOWN, BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID, DIGEST_INVALID, SIZE_INVALID, UNSUPPORTED, DENIED).
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
  */
@@ -64,7 +65,7 @@ export interface RegistryBackend {
   /** By tag or digest. A pull-through cache may fetch it first. @throws NotFound NAME_UNKNOWN, MANIFEST_UNKNOWN */
   getManifest(repository: string, target: string): Promise<StoredManifest>;
   /**
-   * Stores a manifest under its digest, and under the tag when `tag` is given. Commits before it resolves.
+   * Stores a manifest under its digest and under all of the tags, or under none. Commits before it resolves.
    * `subject` is what it refers to, when it does.
    * @throws NotFound MANIFEST_BLOB_UNKNOWN, FailedPrecondition for an immutable tag, ResourceExhausted for a full quota,
    * PermissionDenied when the registry is read-only or the repository a cache
