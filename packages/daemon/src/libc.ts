@@ -12,6 +12,8 @@ const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MADV_DONTNEED = 4;
+const M_MMAP_THRESHOLD = -3;
+const LARGE_BYTES = 4 * 1024 * 1024;
 
 const flock = libc.func('int flock(int fd, int operation)');
 const socket = libc.func('int socket(int domain, int type, int protocol)');
@@ -20,6 +22,7 @@ const sendto = libc.func(
 );
 const madvise = libc.func('int madvise(uintptr_t address, size_t length, int advice)');
 const mallocTrim = libc.func('int malloc_trim(size_t padding)');
+const mallopt = libc.func('int mallopt(int parameter, int value)');
 const close = libc.func('int close(int fd)');
 
 /** Locks the open file for this process alone; false when another holds it. */
@@ -43,6 +46,12 @@ export const forgetPages = (address: bigint, sizeBytes: number): boolean =>
 
 /** Gives what was freed back to the system. */
 export const trimHeap = (): void => void mallocTrim(0);
+
+/**
+ * Large blocks go back to the system when they are freed. By itself glibc keeps them once the first was freed, in each
+ * thread: 64 MB after four password hashes.
+ */
+export const returnLargeBlocks = (): void => void mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 
 const exit = libc.func('void _exit(int code)');
 

@@ -3,7 +3,7 @@ import { parseFlags } from './arguments.ts';
 import { type Config, loadConfig } from './config.ts';
 import { openDaemon } from './daemon.ts';
 import { startLean } from './lean-start.ts';
-import { exitNow } from './libc.ts';
+import { exitNow, returnLargeBlocks } from './libc.ts';
 import { openLogger } from './logger.ts';
 import { releaseMemoryWhenIdle } from './memory.ts';
 import { helpText, type RawSettings } from './options.ts';
@@ -22,6 +22,7 @@ async function main(): Promise<void> {
   if (flags.version === true)
     return void process.stdout.write(`slipwayd ${SLIPWAY_VERSION} ${readCommit()}\n`);
   startLean(process.env);
+  returnLargeBlocks();
   const format = config.logFormat ?? (process.stderr.isTTY ? 'text' : 'json');
   const logger = openLogger({ clock: systemClock, level: config.logLevel, format, fd: STDERR });
   process.on('uncaughtException', (error) => crash(logger, error));
