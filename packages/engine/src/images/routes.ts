@@ -1,6 +1,7 @@
 import { type ImagePruneReply, type ProgressMessage, progressLines } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
 import {
+  bytes,
   empty,
   type Handler,
   json,
@@ -45,6 +46,7 @@ export function imageRoutes(images: ImageService, { pull }: SharedHandlers = {})
     route('GET', '/images/*/history', history),
     route('POST', '/images/*/tag', tag),
     route('DELETE', '/images/*', remove),
+    route('GET', '/slipway/images/*/sbom', sbom),
     route('POST', '/slipway/images/bootstrap', bootstrap),
   ];
 }
@@ -73,6 +75,13 @@ async function inspect(images: ImageService, request: RouteRequest): Promise<Rep
 
 async function history(images: ImageService, request: RouteRequest): Promise<Reply> {
   return json(200, (await images.history(nameOf(request))).map(toHistoryItem));
+}
+
+async function sbom(images: ImageService, request: RouteRequest): Promise<Reply> {
+  const { query, signal } = request;
+  const format = queryText(query, 'format') ?? 'spdx-json';
+  const { contentType, text } = await images.sbom(nameOf(request), { format, signal });
+  return bytes(200, contentType, Buffer.from(text));
 }
 
 function load(images: ImageService, { query, body, signal }: RouteRequest): Reply {

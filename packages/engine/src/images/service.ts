@@ -18,6 +18,7 @@ import { ImageRecords } from './records.ts';
 import { type NewImage, type RegisterOptions, registerImage } from './register.ts';
 import { type RemovedImage, type RemoveOptions, removeImage } from './remove.ts';
 import { saveImages } from './save.ts';
+import type { Sbom, SbomOptions } from './sbom/sbom.ts';
 import { tagImage } from './tag.ts';
 
 export interface ImageServiceOptions {
@@ -126,6 +127,13 @@ export class ImageService {
 
   history(reference: string): Promise<HistoryStep[]> {
     return imageHistory(this.#context, reference);
+  }
+
+  /** A bill of materials of what the image holds. @see imageSbom */
+  async sbom(reference: string, options: SbomOptions): Promise<Sbom> {
+    // Its libraries take longer to load than most verbs take.
+    const { imageSbom } = await import('./sbom/sbom.ts');
+    return await imageSbom(this.#context, reference, options);
   }
 
   load(archive: AsyncIterable<Uint8Array>, options: LoadOptions): AsyncGenerator<ProgressMessage> {
