@@ -55,7 +55,14 @@ export class Authorizer {
         const response = await dispatch(withAuthorization(request, authorization));
         const isOwnAnswer = response.url.origin === this.#origin;
         if (response.status !== 401 || !isOwnAnswer || attempt === MAX_ATTEMPTS) return response;
-        if (!(await this.#learn(response, own, scopes, authorization))) return response;
+        let isWorthwhile: boolean;
+        try {
+          isWorthwhile = await this.#learn(response, own, scopes, authorization);
+        } catch (error) {
+          response.discard();
+          throw error;
+        }
+        if (!isWorthwhile) return response;
         response.discard();
       }
     };
@@ -96,7 +103,7 @@ export class Authorizer {
     const { credentials, registry, endpoint } = this.#options;
     const challenges = parseChallenges(headerOf(response, 'www-authenticate') ?? '');
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
-    if (bearer === undefined) return this.#learnBasic(challenges, response, authorization);
+    if (bearer === undefined) return this.#learnBasic(challenges, authorization);
     const { realm, service, scopes } = parseBearerChallenge(bearer, registry, endpoint);
     const isNewWay =
       this.#way?.scheme !== 'bearer' ||
@@ -112,18 +119,13 @@ export class Authorizer {
     return bearer.parameters['error'] !== 'insufficient_scope';
   }
 
-  #learnBasic(
-    challenges: readonly Challenge[],
-    response: HttpResponse,
-    authorization: string | undefined,
-  ): boolean {
+  #learnBasic(challenges: readonly Challenge[], authorization: string | undefined): boolean {
     if (challenges.some(({ scheme }) => scheme === 'basic')) {
       this.#way = { scheme: 'basic' };
       const next = basicAuthorization(this.#options.credentials);
       return next !== undefined && next !== authorization;
     }
     if (challenges.length === 0) return false;
-    response.discard();
     throw new SlipwayError(
       'Unauthenticated',
       `registry ${this.#options.registry} asks for authorization by ${challenges.map(({ scheme }) => scheme).join(', ')}, but only Bearer and Basic are known here`,

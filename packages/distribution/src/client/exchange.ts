@@ -83,6 +83,7 @@ class Exchange {
         this.#phase = 'open';
         this.#connectTimer?.[Symbol.dispose]();
         if (outgoing.writableEnded) this.#awaitAnswer();
+        else if (outgoing.writableNeedDrain) this.#watchdog.arm(this.#limits.stallTimeoutMs);
       };
       const isTls = this.#request.url.protocol === 'https:';
       // One that was used before, or that a proxy's tunnel was built for, is handed over ready.
