@@ -4,7 +4,7 @@ import { isSlipwayError, SlipwayError } from '@slipway/base';
 import type { StoredBlob, Visitor } from '@slipway/distribution/server';
 import { type Digest, digestAlgorithm, digestHex } from '@slipway/oci';
 import type { Ingest } from '@slipway/store';
-import type { BlobLink } from './content-records.ts';
+import type { BlobLink } from './blob-records.ts';
 import {
   getRepository,
   pushRepository,
@@ -46,7 +46,7 @@ export class Blobs {
   delete(name: string, digest: Digest): void {
     requireWritable(this.#context);
     const { id } = getRepository(this.#context, name);
-    if (!this.#context.contents.deleteBlob(id, digest)) throw blobUnknown(name, digest);
+    if (!this.#context.links.delete(id, digest)) throw blobUnknown(name, digest);
   }
 
   /**
@@ -69,13 +69,13 @@ export class Blobs {
     repository: RepositoryRecord,
     { digest, content, sizeBytes }: Pick<BlobLink, 'digest' | 'content' | 'sizeBytes'>,
   ): void {
-    const { contents, clock } = this.#context;
+    const { contents, links, clock } = this.#context;
     contents.transaction(() => {
-      const isNew = contents.findBlob(repository.id, digest) === undefined;
+      const isNew = links.find(repository.id, digest) === undefined;
       if (isNew && sizeBytes > roomBytes(this.#context, repository)) {
         throw quotaExceeded(this.#context, repository);
       }
-      contents.putBlob(repository.id, { digest, content, sizeBytes, usedAtMs: clock.nowMs() });
+      links.put(repository.id, { digest, content, sizeBytes, usedAtMs: clock.nowMs() });
     });
   }
 
@@ -87,8 +87,8 @@ export class Blobs {
   ): Promise<boolean> {
     const repository = pushRepository(this.#context, name);
     // The source's link keeps the content until, in the same turn, ours does.
-    const source = this.#context.contents
-      .blobHolders(digest)
+    const source = this.#context.links
+      .holders(digest)
       .find((holder) => (from === undefined || holder.name === from) && visitor.may('pull', holder.name));
     if (source !== undefined) {
       this.link(repository, source.link);
@@ -109,12 +109,12 @@ export class Blobs {
   }
 
   #use(repositoryId: number, digest: Digest): BlobLink | undefined {
-    const { contents, clock } = this.#context;
-    const link = contents.findBlob(repositoryId, digest);
+    const { contents, links, clock } = this.#context;
+    const link = links.find(repositoryId, digest);
     const nowMs = clock.nowMs();
     // A pusher that finds a blob here does not send it: it must stay until the manifest comes.
-    if (link !== undefined && nowMs - link.usedAtMs > USE_MS && !contents.isNeeded(repositoryId, digest)) {
-      contents.relaxed(() => contents.setUsed(repositoryId, digest, nowMs));
+    if (link !== undefined && nowMs - link.usedAtMs > USE_MS && !links.isNeeded(repositoryId, digest)) {
+      contents.relaxed(() => links.setUsed(repositoryId, digest, nowMs));
     }
     return link;
   }

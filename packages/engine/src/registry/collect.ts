@@ -15,7 +15,7 @@ const EXPIRING = ['pull-', CACHE_PREFIX];
  * nothing needs any more. Runs beside pushes and pulls: blobs that were pushed or looked at within the grace stay.
  */
 export async function collectRegistry(
-  { store, contents, clock, logger }: RegistryContext,
+  { store, links, clock, logger }: RegistryContext,
   {
     uploads,
     collectStore,
@@ -27,7 +27,7 @@ export async function collectRegistry(
   },
 ): Promise<RegistryCollection> {
   const nowMs = clock.nowMs();
-  const removedBlobs = contents.deleteUnneededBlobs(nowMs - graceMs);
+  const removedBlobs = links.deleteUnneeded(nowMs - graceMs);
   const removedUploads = await uploads.expire(nowMs - EXPIRY_MS);
   for await (const { key, updatedAtMs } of store.content.listIngests()) {
     if (updatedAtMs >= nowMs - EXPIRY_MS || !EXPIRING.some((prefix) => key.startsWith(prefix))) continue;

@@ -2,6 +2,7 @@ import { type Clock, type Logger, type Random, SlipwayError } from '@slipway/bas
 import type { Credentials } from '@slipway/distribution/client';
 import { parseName } from '@slipway/distribution/server';
 import type { Store } from '@slipway/store';
+import type { BlobRecords } from './blob-records.ts';
 import type { ContentRecords } from './content-records.ts';
 import type { RepositoryRecord, RepositoryRecords } from './records.ts';
 
@@ -45,6 +46,7 @@ export interface RegistryContext {
   readonly settings: RegistrySettings;
   readonly repositories: RepositoryRecords;
   readonly contents: ContentRecords;
+  readonly links: BlobRecords;
 }
 
 /** The upstream that the repository is a cache of. One that is here as our own is no cache, whatever its name. */
@@ -71,7 +73,7 @@ export function getRepository({ repositories }: RegistryContext, name: string): 
   return record;
 }
 
-export const nameUnknown = (name: string) =>
+const nameUnknown = (name: string) =>
   new SlipwayError('NotFound', `repository ${name}: not found`, { reason: 'NAME_UNKNOWN' });
 
 /** @throws PermissionDenied when the registry is read-only */

@@ -162,10 +162,10 @@ export class Manifests {
   }
 
   #requireParts(repository: RepositoryRecord, document: ManifestDocument): void {
-    const { contents } = this.#context;
+    const { contents, links } = this.#context;
     for (const { digest, size } of document.parts) {
       const sizeBytes =
-        contents.findBlob(repository.id, digest)?.sizeBytes ??
+        links.find(repository.id, digest)?.sizeBytes ??
         (document.kind === 'index' ? contents.findManifest(repository.id, digest)?.sizeBytes : undefined);
       if (sizeBytes === undefined) {
         throw new SlipwayError(
@@ -200,7 +200,7 @@ export class Manifests {
 
   /** An image's is in its configuration; an index says its manifests' or leaves it to them. */
   async #platformsOf(repository: RepositoryRecord, document: ManifestDocument): Promise<readonly Platform[]> {
-    const { store, contents } = this.#context;
+    const { store, contents, links } = this.#context;
     if (document.kind === 'index') {
       return document.parts.flatMap(({ platform, digest }) =>
         platform != null
@@ -210,7 +210,7 @@ export class Manifests {
     }
     const { config } = document;
     if (config === undefined || !isConfigType(config.mediaType) || config.size > CONFIG_MAX_BYTES) return [];
-    const link = contents.findBlob(repository.id, config.digest);
+    const link = links.find(repository.id, config.digest);
     if (link === undefined) return [];
     try {
       const bytes = await store.content.read(link.content, CONFIG_MAX_BYTES);

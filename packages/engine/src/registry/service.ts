@@ -10,6 +10,7 @@ import {
 } from '@slipway/distribution/server';
 import type { Descriptor, Digest } from '@slipway/oci';
 import type { Store } from '@slipway/store';
+import { BlobRecords } from './blob-records.ts';
 import { Blobs } from './blobs.ts';
 import { PullThroughCache } from './cache.ts';
 import { collectRegistry } from './collect.ts';
@@ -73,7 +74,8 @@ class RegistryService implements Registry {
   constructor({ store, clock, random, logger, settings, openClient, collectStore }: RegistryOptions) {
     const repositories = new RepositoryRecords(store.database);
     const contents = new ContentRecords(store.database);
-    this.#context = { store, clock, random, logger, settings, repositories, contents };
+    const links = new BlobRecords(store.database);
+    this.#context = { store, clock, random, logger, settings, repositories, contents, links };
     this.#collectStore = collectStore;
     this.#manifests = new Manifests(this.#context);
     this.#blobs = new Blobs(this.#context);
