@@ -120,6 +120,28 @@ test('referrers come from the tag where the API is unknown, and are none where t
   assert.deepEqual(await digests(it.repository.listReferrers(subject, { artifactType: 'sbom' })), ['sbom']);
 });
 
+test('a manifest with a subject is added to the tag where the registry does not list it itself', async () => {
+  await using it = await setUp();
+  const push = (artifactType: string) => {
+    const document = {
+      schemaVersion: 2,
+      mediaType: MediaType.ociManifest,
+      artifactType,
+      subject: { digest: subject },
+    };
+    const bytes = Buffer.from(JSON.stringify(document));
+    return it.repository.pushManifest(computeDigest(bytes), { bytes, mediaType: MediaType.ociManifest });
+  };
+  for (const artifactType of ['sbom', 'sig', 'sig']) await push(artifactType);
+  assert.deepEqual(await digests(it.repository.listReferrers(subject)), ['sbom', 'sig']);
+  it.registry.intercept = (_request, response) => {
+    response.setHeader('oci-subject', subject);
+    return false;
+  };
+  await push('attestation');
+  assert.deepEqual(await digests(it.repository.listReferrers(subject)), ['sbom', 'sig']);
+});
+
 test('a search asks the index API, then the catalogue, then says that it cannot be', async () => {
   const result = { name: 'web', description: 'A server', is_official: true, star_count: 7 };
   await using it = await setUp(

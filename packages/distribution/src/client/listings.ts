@@ -1,19 +1,9 @@
-import { isSlipwayError, SlipwayError } from '@slipway/base';
-import {
-  type Descriptor,
-  type Digest,
-  digestAlgorithm,
-  digestHex,
-  MediaType,
-  parseIndex,
-} from '@slipway/oci';
+import { SlipwayError } from '@slipway/base';
 import { z } from 'zod';
 import { answerError, notJson } from './errors.ts';
-import { contentTypeOf, type HttpResponse, headerOf } from './http.ts';
-import { fetchManifest } from './manifests.ts';
+import { type HttpResponse, headerOf } from './http.ts';
 import {
   fetchDocument,
-  inPlace,
   PULL,
   type RepositorySession,
   repositoryScope,
@@ -36,7 +26,7 @@ interface PagedList {
 }
 
 /** The pages of a list, one request each. A list that leads back to where it was is refused. */
-async function* readPages(
+export async function* readPages(
   session: Session,
   { url, scopes, accept, action }: PagedList,
   { signal }: Call,
@@ -121,70 +111,5 @@ export function parseAnswer<T extends z.ZodType>(
     return schema.parse(JSON.parse(bytes.toString('utf8')));
   } catch {
     throw notJson(response, place);
-  }
-}
-
-/**
- * What refers to a manifest: signatures, SBOMs, attestations. By the API, or by the tag that stands for it where the
- * registry does not know the API.
- * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
- */
-export async function* readReferrers(
-  session: RepositorySession,
-  digest: Digest,
-  { artifactType, signal }: Call & { readonly artifactType?: string } = {},
-): AsyncGenerator<Descriptor> {
-  const isWanted = (descriptor: Descriptor) =>
-    artifactType === undefined || descriptor.artifactType === artifactType;
-  const url = urlOf(session, `${session.path}/referrers/${digest}`);
-  if (artifactType !== undefined) url.searchParams.set('artifactType', artifactType);
-  const list = {
-    url,
-    scopes: [repositoryScope(session.path, PULL)],
-    accept: MediaType.ociIndex,
-    action: `cannot list what refers to ${digest}`,
-  };
-  let isKnown = false;
-  try {
-    for await (const { response, bytes } of readPages(session, list, { signal })) {
-      if (contentTypeOf(response) === 'text/html') throw notJson(response, session.place);
-      isKnown = true;
-      yield* readIndex(bytes, session).filter(isWanted);
-    }
-    return;
-  } catch (error) {
-    if (isKnown || !isUnknownApi(error)) throw error;
-  }
-  yield* (await readReferrersTag(session, digest, { signal })).filter(isWanted);
-}
-
-/** A registry without the API knows neither the path nor, some of them, the method. */
-const isUnknownApi = (error: unknown): boolean =>
-  isSlipwayError(error, 'NotFound', 'NotImplemented') ||
-  (isSlipwayError(error) && (error.reason === 'HTML_ANSWER' || error.reason === 'UNSUPPORTED'));
-
-async function readReferrersTag(
-  session: RepositorySession,
-  digest: Digest,
-  call: Call,
-): Promise<readonly Descriptor[]> {
-  try {
-    const { bytes } = await fetchManifest(session, referrersTag(digest), call);
-    return readIndex(bytes, session);
-  } catch (error) {
-    if (isSlipwayError(error, 'NotFound')) return [];
-    throw error;
-  }
-}
-
-/** The tag under which a registry without the API keeps the index of what refers to a manifest. */
-export const referrersTag = (digest: Digest): string =>
-  `${digestAlgorithm(digest).slice(0, 32)}-${digestHex(digest).slice(0, 64)}`;
-
-function readIndex(bytes: Buffer, session: RepositorySession): readonly Descriptor[] {
-  try {
-    return parseIndex(bytes).manifests;
-  } catch (error) {
-    throw inPlace(error, session.place);
   }
 }

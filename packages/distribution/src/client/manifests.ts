@@ -135,6 +135,7 @@ function checkDigest(
 
 /**
  * Stores a manifest under a tag or its digest.
+ * @returns its digest, and whether the registry lists it with its subject, where it has one
  * @throws InvalidArgument for another digest than its own; DataLoss when the registry stored something else
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
  */
@@ -143,7 +144,7 @@ export async function putManifest(
   target: string,
   { bytes, mediaType }: { readonly bytes: Uint8Array; readonly mediaType: string },
   call: Call = {},
-): Promise<{ readonly digest: Digest }> {
+): Promise<{ readonly digest: Digest; readonly knowsSubject: boolean }> {
   const url = manifestUrl(session, target);
   const digest = digestOf(bytes, isDigest(target) ? target : ('sha256:' as Digest));
   if (isDigest(target) && digest !== target) {
@@ -173,7 +174,7 @@ export async function putManifest(
   if (said !== undefined && isDigest(said) && digestOf(bytes, said) !== said) {
     throw otherDigest(session, digest, said);
   }
-  return { digest };
+  return { digest, knowsSubject: headerOf(response, 'oci-subject') !== undefined };
 }
 
 async function manifestRefused(

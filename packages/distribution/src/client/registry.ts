@@ -86,12 +86,16 @@ export interface Repository {
    * can, else sent (in chunks that are taken up again after a cut).
    */
   pushBlob(blob: PushableBlob, call?: Call): Promise<'exists' | 'mounted' | 'pushed'>;
-  /** `target` is a tag, or the digest. @throws what the registry refuses, with its reason */
+  /**
+   * `target` is a tag, or the digest. One with a subject is added to the tag of its referrers where the registry does not
+   * list it by itself. @throws what the registry refuses, with its reason
+   */
   pushManifest(
     target: string,
     manifest: { readonly bytes: Uint8Array; readonly mediaType: string },
     call?: Call,
   ): Promise<{ readonly digest: Digest }>;
+  /** Of the registry itself, as referrers are: a mirror may have a part. @throws NotFound */
   listTags(call?: Call): AsyncIterable<string>;
   /** By the referrers API, else by the tag schema. @see distribution-spec, listing referrers */
   listReferrers(digest: Digest, options?: Call & { artifactType?: string }): AsyncIterable<Descriptor>;

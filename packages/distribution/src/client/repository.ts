@@ -1,8 +1,9 @@
 import { SlipwayError } from '@slipway/base';
 import type { Descriptor } from '@slipway/oci';
 import { headBlob, readBlob } from './blobs.ts';
-import { readReferrers, readTags } from './listings.ts';
-import { fetchManifest, putManifest, resolveManifest } from './manifests.ts';
+import { readTags } from './listings.ts';
+import { fetchManifest, resolveManifest } from './manifests.ts';
+import { pushManifest, readReferrers } from './referrers.ts';
 import type { Repository } from './registry.ts';
 import {
   askInTurn,
@@ -57,7 +58,7 @@ export function openRepository(
       return undefined;
     },
     pushBlob: async (blob, { signal } = {}) => pushBlob(await own(), blob, signal),
-    pushManifest: async (target, manifest, call) => putManifest(await own(), target, manifest, call),
+    pushManifest: async (target, manifest, call) => pushManifest(await own(), target, manifest, call),
     listTags: async function* (call) {
       yield* readTags(await own(), call);
     },
