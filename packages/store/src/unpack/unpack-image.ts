@@ -56,8 +56,8 @@ class LayerUnpacker implements Unpacker {
   readonly #snapshots: Snapshotter;
   readonly #random: Random;
   readonly #pool: UnpackPool;
-  /** Threads of their own, so that blobs which arrive slowly hold up nobody else. */
-  readonly #aheadPool: UnpackPool;
+  /** Threads of their own, and more of them, so that blobs which arrive slowly hold up nobody else. */
+  readonly #arrivingPool: UnpackPool;
   readonly #ahead = new Set<AheadLayer>();
   readonly #flights = new Map<ChainId, Flight>();
 
@@ -65,7 +65,7 @@ class LayerUnpacker implements Unpacker {
     this.#snapshots = snapshots;
     this.#random = random;
     this.#pool = new UnpackPool({ limit: availableParallelism(), clock });
-    this.#aheadPool = new UnpackPool({ limit: availableParallelism(), clock });
+    this.#arrivingPool = new UnpackPool({ limit: 2 * availableParallelism(), clock });
   }
 
   isUnpacking(key: string): boolean {
@@ -75,7 +75,7 @@ class LayerUnpacker implements Unpacker {
   unpackAhead(source: BlobSource): AheadLayer {
     const layer = beginAhead(source, {
       snapshots: this.#snapshots,
-      pool: this.#aheadPool,
+      pool: this.#arrivingPool,
       key: `unpack-${this.#random.hex(8)}`,
       onEnd: () => this.#ahead.delete(layer),
     });
@@ -219,7 +219,8 @@ class LayerUnpacker implements Unpacker {
     signal: AbortSignal,
   ): Promise<SnapshotUsage> {
     using source = await openLayer(layerIndex);
-    const { usage } = await this.#pool.apply({
+    const pool = source.watermark === undefined ? this.#pool : this.#arrivingPool;
+    const { usage } = await pool.apply({
       fd: source.fd,
       watermark: source.watermark,
       targetPath: await this.#snapshots.upperPath(key),
@@ -244,6 +245,6 @@ class LayerUnpacker implements Unpacker {
     await Promise.allSettled(flights.map(({ result }) => result));
     await Promise.all([...this.#ahead].map((layer) => layer[Symbol.asyncDispose]()));
     await this.#pool[Symbol.asyncDispose]();
-    await this.#aheadPool[Symbol.asyncDispose]();
+    await this.#arrivingPool[Symbol.asyncDispose]();
   }
 }
