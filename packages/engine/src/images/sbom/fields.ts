@@ -8,14 +8,13 @@ export function* parseFields(text: string): Generator<ReadonlyMap<string, readon
     const fields = new Map<string, string[]>();
     let values: string[] | undefined;
     for (const line of paragraph.split('\n')) {
-      const [, name, value] = /^([^\s:#][^\s:]*):[ \t]*(.*?)\s*$/.exec(line) ?? [];
-      if (name !== undefined && value !== undefined) {
-        const key = name.toLowerCase();
-        values = fields.get(key) ?? [];
-        values.push(value);
-        fields.set(key, values);
-      } else if (values !== undefined && /^[ \t]/.test(line)) {
-        values.push(`${values.pop() ?? ''}\n${line.trim()}`);
+      const colon = line.indexOf(':');
+      if (/^[ \t]/.test(line)) values?.push(`${values.pop() ?? ''}\n${line.trim()}`);
+      else if (colon > 0) {
+        const name = line.slice(0, colon).toLowerCase();
+        values = fields.get(name) ?? [];
+        values.push(line.slice(colon + 1).trim());
+        fields.set(name, values);
       }
     }
     if (fields.size > 0) yield fields;

@@ -6,9 +6,12 @@ import { parseAssignments } from './fields.ts';
 import { type MergedFile, mergedFiles, readLayerFile, type UnpackedLayer } from './merged-files.ts';
 import type { DeclaredPackage, FoundPackage, Inventory, OperatingSystem } from './package.ts';
 
-const DATABASE_BYTES = 64 << 20;
+const DATABASE_BYTES = 32 << 20;
 const DOCUMENT_BYTES = 4 << 20;
 const MOST_PACKAGES = 200_000;
+const MOST_UNREAD = 1_000;
+/** Of a name with its version, of a description, of a licence: images may be hostile. */
+const LONGEST_TEXT = 1_000;
 
 type Kind = 'dpkg' | 'apk' | 'npm' | 'pypi' | 'system' | 'copyright';
 
@@ -21,6 +24,8 @@ const KINDS: readonly (readonly [Kind, RegExp])[] = [
   ['system', /^(?:etc|usr\/lib)\/os-release$/],
   ['copyright', /^usr\/share\/doc\/[^/]+\/copyright$/],
 ];
+
+type Packages = Map<string, FoundPackage & { readonly locations: FoundPackage['locations'][number][] }>;
 
 const kindOf = (path: string): Kind | undefined => KINDS.find(([, pattern]) => pattern.test(path))?.[0];
 
@@ -54,16 +59,16 @@ export async function takeInventory(
     } catch (error) {
       // One package's bad file says nothing of the others.
       if (!(error instanceof SyntaxError)) throw error;
-      gathered.unread.push(`/${file.path}: ${errorMessage(error)}`);
+      note(gathered.unread, `/${file.path}: ${errorMessage(error)}`);
     }
     if (gathered.declarations.length > MOST_PACKAGES) {
-      gathered.unread.push(`/: more than ${MOST_PACKAGES} packages; the others are left out`);
+      note(gathered.unread, `/: more than ${MOST_PACKAGES} packages; the others are left out`);
       break;
     }
   }
   const { systems, licenses, unread } = gathered;
   const system = systems.get('etc/os-release') ?? systems.get('usr/lib/os-release');
-  const packages = new Map<string, FoundPackage>();
+  const packages: Packages = new Map();
   for (const declaration of gathered.declarations) {
     addPackage(packages, declaration, { system, licenses, unread });
   }
@@ -82,7 +87,7 @@ async function readFile(file: MergedFile, gathered: Gathered): Promise<void> {
   if (top === undefined) return;
   const text = await readLayerFile(top, path, DOCUMENT_BYTES);
   if (text === undefined) {
-    gathered.unread.push(`/${path}: larger than ${DOCUMENT_BYTES} bytes`);
+    note(gathered.unread, `/${path}: larger than ${DOCUMENT_BYTES} bytes`);
   } else if (kind === 'system') {
     const system = toSystem(text);
     if (system !== undefined) gathered.systems.set(path, system);
@@ -105,8 +110,8 @@ async function readDatabase(
   let seen: DeclaredPackage[] = [];
   for (const layer of layers.toReversed()) {
     const text = await readLayerFile(layer, path, DATABASE_BYTES);
-    if (text === undefined) unread.push(`/${path} of ${layer.diffId}: larger than ${DATABASE_BYTES} bytes`);
-    seen = [...(kind === 'dpkg' ? parseDpkg : parseApk)(text ?? '')];
+    if (text === undefined) note(unread, `/${path} of ${layer.diffId}: larger than ${DATABASE_BYTES} bytes`);
+    seen = [...(kind === 'dpkg' ? parseDpkg : parseApk)(text ?? '').take(MOST_PACKAGES)];
     const present = new Set(seen.map(keyOf));
     // What was removed and comes again is brought by who brings it again.
     for (const key of brought.keys()) if (!present.has(key)) brought.delete(key);
@@ -126,7 +131,7 @@ function toSystem(text: string): OperatingSystem | undefined {
 }
 
 function addPackage(
-  packages: Map<string, FoundPackage>,
+  packages: Packages,
   { declared, path, diffId }: Declaration,
   {
     system,
@@ -134,22 +139,37 @@ function addPackage(
     unread,
   }: Pick<Gathered, 'licenses' | 'unread'> & { system: OperatingSystem | undefined },
 ): void {
-  const location = { path: `/${path}`, diffId };
+  const { name, version, type, description } = declared;
   let purl: string;
   try {
+    if (name.length + version.length > LONGEST_TEXT) throw new Error('its name and version are too long');
     // The specification wants a plus encoded; the library leaves it in versions.
     purl = toPurl(declared, system).replaceAll('+', '%2B');
   } catch (error) {
-    unread.push(`/${path}: ${declared.type} package "${declared.name}": ${errorMessage(error)}`);
+    note(unread, `/${path}: ${type} package "${name.slice(0, 100)}": ${errorMessage(error)}`);
     return;
   }
+  const location = { path: `/${path}`, diffId };
   const present = packages.get(purl);
   if (present !== undefined) {
-    packages.set(purl, { ...present, locations: [...present.locations, location] });
+    present.locations.push(location);
     return;
   }
-  const own = declared.type === 'deb' ? (licenses.get(declared.name) ?? []) : declared.licenses;
-  packages.set(purl, { ...declared, licenses: own, purl, locations: [location] });
+  const all = type === 'deb' ? (licenses.get(name) ?? []) : declared.licenses;
+  const own = all.filter((text) => text.length <= LONGEST_TEXT);
+  if (own.length < all.length) note(unread, `/${path}: a licence of more than ${LONGEST_TEXT} characters`);
+  packages.set(purl, {
+    ...declared,
+    description: description?.slice(0, LONGEST_TEXT),
+    licenses: own,
+    purl,
+    locations: [location],
+  });
+}
+
+function note(unread: string[], text: string): void {
+  if (unread.length < MOST_UNREAD) unread.push(text);
+  else if (unread.length === MOST_UNREAD) unread.push('/: and more that is not told');
 }
 
 /** @throws Error for a name that no package of its type can have @see https://github.com/package-url/purl-spec */
