@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -97,6 +98,26 @@ test('a layer unpacks while it is still being received', async () => {
     await ingest.write(tar.subarray(50_000));
     await ingest.commit();
     assert.equal(await unpacked, diffIdOf(tar));
+  });
+});
+
+test('layers that do not arrive hold up none that are here', async () => {
+  await withStore(async (store) => {
+    await using held = new AsyncDisposableStack();
+    const stop = new AbortController();
+    const stalled: Promise<unknown>[] = [];
+    for (let index = 0; index < availableParallelism(); index++) {
+      const ingest = held.use(await store.content.ingest());
+      const diffIds = [diffIdOf(layer(`stalled ${index}`))];
+      const request = { diffIds, openLayer: () => ingest.source(), signal: stop.signal };
+      stalled.push(store.unpackImage(request).catch(() => {}));
+    }
+    const tar = layer('here');
+    const { digest } = await store.content.write(tar);
+    const openLayer = () => store.content.source(digest);
+    assert.equal(await store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer }), diffIdOf(tar));
+    stop.abort();
+    await Promise.all(stalled);
   });
 });
 
