@@ -1,0 +1,2 @@
+export type * from './graph.ts';
+export type * from './solver.ts';
