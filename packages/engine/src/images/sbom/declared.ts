@@ -1,4 +1,5 @@
 import { parseFields } from './fields.ts';
+import { fromDebianLicense } from './license.ts';
 import type { DeclaredPackage } from './package.ts';
 
 /** What dpkg has installed. A file of `status.d` has no state: there the package is. */
@@ -18,7 +19,7 @@ export function parseCopyright(text: string): string[] {
   const names = new Set<string>();
   for (const fields of parseFields(text)) {
     const name = fields.get('license')?.[0]?.split('\n', 1)[0]?.trim();
-    if (name) names.add(name);
+    if (name) names.add(fromDebianLicense(name));
   }
   return [...names].sort();
 }

@@ -5,6 +5,17 @@ const TOKEN = /\s*([()]|[A-Za-z0-9.+-]+)/y;
 const LONGEST = 2_000;
 const DEEPEST = 50;
 
+/**
+ * SPDX's name of what a Debian copyright file calls by a short name, where both mean the same; else that name.
+ * @see https://dep-team.pages.debian.net/deps/dep5/#license-short-name
+ */
+export function fromDebianLicense(name: string): string {
+  if (name === 'Expat') return 'MIT';
+  const [, family, major, minor = '0', later] = /^([AL]?GPL)-(\d)(?:\.(\d))?(\+)?$/.exec(name) ?? [];
+  const id = family === undefined ? name : `${family}-${major}.${minor}-${later ? 'or-later' : 'only'}`;
+  return SPDX.fixupSpdxId(id) ?? name;
+}
+
 /** Whether the text is one licence of SPDX's list. */
 export const isSpdxId = (text: string): boolean => SPDX.isSupportedSpdxId(text);
 

@@ -214,7 +214,7 @@ test('licences are told as they were declared', async (t) => {
     ['var/lib/dpkg/status', dpkg(['bash', '1'], ['prose', '1'])],
     [
       'usr/share/doc/bash/copyright',
-      'Format: https://www.debian.org/doc/x\n\nFiles: *\nLicense: GPL-3+\n text\n\nFiles: a\nLicense: MIT\n',
+      'Format: https://www.debian.org/doc/x\n\nFiles: *\nLicense: GPL-3+\n text\n\nFiles: a\nLicense: Expat\n\nFiles: b\nLicense: GPL-9\n\nFiles: c\nLicense: BSD-3-clause\n',
     ],
     ['usr/share/doc/prose/copyright', 'This is free software.\nLicense: none of it\n'],
     ['lib/apk/db/installed', 'P:both\nV:1\nL:GPL-2.0-only AND (MIT OR Zlib)\n'],
@@ -227,7 +227,12 @@ test('licences are told as they were declared', async (t) => {
   ]);
   const { components } = await cyclonedx();
   const licensesOf = (name: string) => components.find((one) => one.name === name)?.licenses;
-  assert.deepEqual(licensesOf('bash'), [{ license: { name: 'GPL-3+' } }, { license: { id: 'MIT' } }]);
+  assert.deepEqual(licensesOf('bash'), [
+    { license: { name: 'GPL-9' } },
+    { license: { id: 'BSD-3-Clause' } },
+    { license: { id: 'GPL-3.0-or-later' } },
+    { license: { id: 'MIT' } },
+  ]);
   assert.equal(licensesOf('prose'), undefined);
   assert.deepEqual(licensesOf('both'), [{ expression: 'GPL-2.0-only AND (MIT OR Zlib)' }]);
   assert.deepEqual(licensesOf('old'), [{ license: { id: 'ISC' } }, { license: { id: 'MIT' } }]);
