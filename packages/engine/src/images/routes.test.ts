@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hostPath, silentLogger, systemClock, systemRandom } from '@slipway/base';
-import { dockerDialect, serve } from '@slipway/http';
+import { dockerDialect, json, serve } from '@slipway/http';
 import { openStore, writeTar } from '@slipway/store';
 import { EventBus } from '../events/index.ts';
 import { ImageService, imageRoutes } from './index.ts';
@@ -23,7 +23,12 @@ test('names with slashes reach their image, and an import takes its body while i
   });
   const server = await serve({
     listen: { socketPath },
-    sites: [{ routes: imageRoutes(images), dialect: dockerDialect('0') }],
+    sites: [
+      {
+        routes: imageRoutes(images, { pull: ({ query }) => json(200, { pulled: query.get('fromImage') }) }),
+        dialect: dockerDialect('0'),
+      },
+    ],
     clock: systemClock,
     logger: silentLogger,
   });
@@ -54,6 +59,8 @@ test('names with slashes reach their image, and an import takes its body while i
   assert.equal(image.layers[0]?.size, tar.length);
   const inspected = await ask('GET', '/v1.44/images/reg.x:5000/team/app:1/json');
   assert.equal(JSON.parse(inspected.text).Id, image.id);
+  const pulled = await ask('POST', '/images/create?fromImage=a/b');
+  assert.deepEqual(JSON.parse(pulled.text), { pulled: 'a/b' });
   const missing = await ask('GET', '/images/no/such/json');
   assert.deepEqual(
     [missing.status, JSON.parse(missing.text)],

@@ -25,11 +25,11 @@ type ImageHandler = (images: ImageService, request: RouteRequest) => Promise<Rep
 /** Endpoints that docker's API shares between images and registries, so that both sides answer one path. */
 export interface SharedHandlers {
   /** `POST /images/create` with `fromImage`. */
-  readonly pull?: Handler | undefined;
+  readonly pull: Handler;
 }
 
 /** The Docker Engine API's image endpoints, and Slipway's bootstrap. Image names have slashes, so they are wildcards. */
-export function imageRoutes(images: ImageService, { pull }: SharedHandlers = {}): Route[] {
+export function imageRoutes(images: ImageService, { pull }: SharedHandlers): Route[] {
   const route = (method: Route['method'], path: string, handler: ImageHandler): Route => ({
     method,
     path,
@@ -123,17 +123,11 @@ function bootstrap(images: ImageService, { query, signal }: RouteRequest): Reply
 }
 
 /** `docker import` and `docker pull` share an endpoint. */
-function create(
-  images: ImageService,
-  request: RouteRequest,
-  pull: Handler | undefined,
-): Promise<Reply> | Reply {
+function create(images: ImageService, request: RouteRequest, pull: Handler): Promise<Reply> | Reply {
   const source = queryText(request.query, 'fromSrc');
   if (source !== undefined) return importArchive(images, request, source);
   if (queryText(request.query, 'fromImage') === undefined)
     throw new SlipwayError('InvalidArgument', 'set fromImage to pull, or fromSrc to import');
-  if (pull === undefined)
-    throw new SlipwayError('NotImplemented', 'this engine was composed without registries: it cannot pull');
   return pull(request);
 }
 
