@@ -178,6 +178,13 @@ test('the registry answers on its port, and asks who it is once there are accoun
   const daemon = await start({ ...roots, flags: [...roots.flags, '--port', String(port)] });
   const registry = `http://127.0.0.1:${port}/v2/`;
   assert.equal((await fetch(registry)).status, 200);
+  const page = await fetch(`${registry}x/blobs/uploads/`, {
+    method: 'POST',
+    headers: { origin: 'http://evil.example' },
+  });
+  assert.equal(page.status, 403, 'a web page must not push');
+  const own = await fetch(registry, { headers: { origin: `http://localhost:${port}` } });
+  assert.equal(own.status, 200);
   const account = JSON.stringify({ name: 'ada', password: 'correct horse', isAdmin: true });
   const json = ['-H', 'Content-Type: application/json', '-d', account];
   await run('curl', ['-sf', '--unix-socket', daemon.socketPath, ...json, 'http://d/slipway/accounts']);
