@@ -26,7 +26,7 @@ export async function openTestRegistry(t: TestContext) {
       upstreams: [],
     },
     openClient: () => Promise.reject(new Error('this test has no client')),
-    collectStore: () => store.collectGarbage({ roots: () => registry.roots() }),
+    collectStore: () => store.collectGarbage({ roots: () => ({ blobsAlone: registry.keptBlobs() }) }),
   });
   t.after(async () => {
     await registry[Symbol.asyncDispose]();
