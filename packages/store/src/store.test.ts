@@ -149,7 +149,9 @@ test('a lying, truncated or damaged layer is DataLoss and leaves nothing', async
     const gzip = gzipSync(tar);
     const damaged = Buffer.from(gzip);
     damaged.fill(0xff, 30, 40);
-    for (const blob of [layer('other'), tar.subarray(0, 2000), gzip.subarray(0, 60), damaged]) {
+    const changed = gzipSync(tar, { level: 0 });
+    changed[3000] = 0x7a;
+    for (const blob of [layer('other'), tar.subarray(0, 2000), gzip.subarray(0, 60), damaged, changed]) {
       const { digest } = await store.content.write(blob);
       const unpacked = store.unpackImage({
         diffIds: [diffIdOf(tar)],

@@ -14,6 +14,7 @@ const calls = {
   inflateInit2: node.func('int inflateInit2_(void *stream, int windowBits, const char *version, int size)'),
   inflate: node.func('int inflate(void *stream, int flush)'),
   inflateReset: node.func('int inflateReset(void *stream)'),
+  inflateValidate: node.func('int inflateValidate(void *stream, int check)'),
   inflateEnd: node.func('int inflateEnd(void *stream)'),
   createDStream: node.func('void *ZSTD_createDStream()'),
   decompressStream: node.func('size_t ZSTD_decompressStream(void *stream, void *output, void *input)'),
@@ -27,7 +28,10 @@ const calls = {
 /** Bytes that do not move: not of an array so small that V8 keeps it within its own heap. */
 const addressOf = (bytes: Uint8Array): bigint => BigInt(calls.memmove(bytes, bytes, 0) as number);
 
-/** Turns what is in one buffer into what fits into another. Both are the caller's, and nothing else is allocated. */
+/**
+ * Turns what is in one buffer into what fits into another. Both are the caller's, and nothing else is allocated. What comes
+ * out is to be verified by its digest: gzip's own checksum is not.
+ */
 export interface Decoder extends Disposable {
   /** The next input: so many bytes of the input buffer, from its start. What was fed before must be used up. */
   feed(lengthBytes: number): void;
@@ -82,6 +86,8 @@ class GzipDecoder implements Decoder {
     this.#outputAddress = addressOf(output);
     const status = calls.inflateInit2(this.#stream, GZIP_WINDOW_BITS, '1', Z_STREAM_CELLS * 8) as number;
     if (status !== Z_OK) throw new SlipwayError('ResourceExhausted', `zlib refused to start: ${status}`);
+    // Its checksum would be a second one: a layer is hashed as it comes out, and is what its digest says or refused.
+    calls.inflateValidate(this.#stream, 0);
   }
 
   get isComplete(): boolean {

@@ -17,7 +17,10 @@ export interface LayerReaderOptions {
   readonly onRead: (lengthBytes: number) => void;
 }
 
-/** A layer's bytes without their compression, read in the thread that uses them. Waits, blocking, for a file that grows. */
+/**
+ * A layer's bytes without their compression, read in the thread that uses them. Waits, blocking, for a file that grows. Who
+ * reads a compressed one verifies its digest.
+ */
 export class LayerReader implements Disposable {
   /** As the first bytes say. */
   readonly compression: Compression;
