@@ -71,7 +71,7 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
     await serve({ listen: { socketPath: config.socketPath }, sites: [{ dialect, routes }], clock, logger }),
   );
   protectSocket(config.socketPath, config.socketGroup);
-  ownPort = stack.use(await openTcpDoor(options, doorSites(options, engine)))?.port;
+  ownPort = stack.use(await openTcpDoor(options, doorSites(options, engine), engine.accounts))?.port;
   return stack.move();
 }
 

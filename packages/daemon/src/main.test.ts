@@ -185,6 +185,11 @@ test('the registry answers on its port, and asks who it is once there are accoun
   assert.equal(page.status, 403, 'a web page must not push');
   const own = await fetch(registry, { headers: { origin: `http://localhost:${port}` } });
   assert.equal(own.status, 200);
+  const byName = async (host: string) =>
+    (await run('curl', ['-s', '-o', '/dev/null', '-w', '%{http_code}', '-H', `Host: ${host}`, registry]))
+      .stdout;
+  assert.equal(await byName(`registry.localhost:${port}`), '200');
+  assert.equal(await byName('rebound.example'), '403', 'a name that leads here by trickery must not read');
   const account = JSON.stringify({ name: 'ada', password: 'correct horse', isAdmin: true });
   const json = ['-H', 'Content-Type: application/json', '-d', account];
   await run('curl', ['-sf', '--unix-socket', daemon.socketPath, ...json, 'http://d/slipway/accounts']);
@@ -196,6 +201,7 @@ test('the registry answers on its port, and asks who it is once there are accoun
   );
   const authorization = `Basic ${btoa('ada:correct horse')}`;
   assert.equal((await fetch(registry, { headers: { authorization } })).status, 200);
+  assert.equal(await byName('registry.example'), '401', 'with accounts the port may have any name');
 });
 
 test('a command line that is wrong ends with 2 and one line that says what to do', async () => {

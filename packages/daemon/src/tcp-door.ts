@@ -1,4 +1,5 @@
 import { isErrno, SlipwayError } from '@slipway/base';
+import type { Accounts } from '@slipway/engine/accounts';
 import {
   type HttpServer,
   ociDialect,
@@ -12,26 +13,36 @@ import type { DaemonOptions } from './floors.ts';
 
 const HOST = '127.0.0.1';
 
+const refusal = (matches: Site['matches'], message: string): Site => ({
+  ...(matches === undefined ? {} : { matches }),
+  dialect: {
+    ...ociDialect(),
+    notFound: () => ociErrorReply(new SlipwayError('PermissionDenied', message, { reason: 'DENIED' })),
+  },
+  routes: [],
+});
+
 /**
  * A page from elsewhere, in a browser on this machine, reaches the port as its user does, and names that lead to 127.0.0.1
  * make it look like our own page. Browsers say the origin of what writes; no client of a registry has one.
  */
-const FOREIGN_PAGES: Site = {
-  matches: ({ headers: { origin } }) => origin !== undefined && !isOwnOrigin(origin),
-  dialect: {
-    ...ociDialect(),
-    notFound: () =>
-      ociErrorReply(
-        new SlipwayError('PermissionDenied', 'pages of other sites may not use this port', {
-          reason: 'DENIED',
-        }),
-      ),
-  },
-  routes: [],
-};
+const FOREIGN_PAGES = refusal(
+  ({ headers: { origin } }) => origin !== undefined && !isOwnHost(origin.replace(/^https?:\/\//, '')),
+  'pages of other sites may not use this port',
+);
 
-const isOwnOrigin = (origin: string): boolean =>
-  /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(origin);
+/**
+ * Another's name that was made to lead to 127.0.0.1 gives a page the same reach, also to read, without an origin. Who has
+ * accounts may give the port any name, for there a page has no password.
+ */
+const foreignNames = (accounts: Pick<Accounts, 'isGuarded'>): Site =>
+  refusal(
+    ({ headers: { host } }) => !accounts.isGuarded && host !== undefined && !isOwnHost(host),
+    'without accounts this port answers to localhost and 127.0.0.1 only; add one with "slipway registry users add" to use another name',
+  );
+
+const isOwnHost = (host: string): boolean =>
+  /^(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i.test(host);
 
 /**
  * Serves the sites on this machine's port. A port that nobody asked for and another program has is done without.
@@ -40,13 +51,14 @@ const isOwnOrigin = (origin: string): boolean =>
 export async function openTcpDoor(
   { config, clock, logger }: DaemonOptions,
   sites: ServeOptions['sites'],
+  accounts: Pick<Accounts, 'isGuarded'>,
 ): Promise<HttpServer | undefined> {
   const { port, isPortAsked } = config;
   if (port === 0) return undefined;
   try {
     const door = await serve({
       listen: { port, host: HOST },
-      sites: [FOREIGN_PAGES, ...sites],
+      sites: [FOREIGN_PAGES, foreignNames(accounts), ...sites],
       clock,
       logger,
       openFileSender,
