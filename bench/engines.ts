@@ -28,7 +28,7 @@ type Start = (root: string, socketPath: string) => readonly string[];
 const slipwayd: Start = (root, socketPath) => [
   join(checkout, 'script/slipwayd'),
   ...['--data-root', join(root, 'data'), '--run-root', join(root, 'run'), '--socket', socketPath],
-  ...['--bridge', 'swbench', '--cgroup-parent', '/slipway-bench'],
+  ...['--bridge', 'swbench', '--cgroup-parent', '/slipway-bench', '--port', '0'],
 ];
 
 /** In a network namespace of its own, so that neither docker0 nor anybody's iptables rules are touched. */
