@@ -56,7 +56,7 @@ class LayerUnpacker implements Unpacker {
   readonly #snapshots: Snapshotter;
   readonly #random: Random;
   readonly #pool: UnpackPool;
-  /** Threads of their own, and more of them, so that blobs which arrive slowly hold up nobody else. */
+  /** Threads of their own, so that blobs which arrive slowly hold up none that are here. */
   readonly #arrivingPool: UnpackPool;
   readonly #ahead = new Set<AheadLayer>();
   readonly #flights = new Map<ChainId, Flight>();
@@ -65,7 +65,7 @@ class LayerUnpacker implements Unpacker {
     this.#snapshots = snapshots;
     this.#random = random;
     this.#pool = new UnpackPool({ limit: availableParallelism(), clock });
-    this.#arrivingPool = new UnpackPool({ limit: 2 * availableParallelism(), clock });
+    this.#arrivingPool = new UnpackPool({ limit: availableParallelism(), clock });
   }
 
   isUnpacking(key: string): boolean {
