@@ -6,6 +6,8 @@ import type { RegistryContender } from '../registries.ts';
 import { inTurns, summarize } from '../samples.ts';
 
 const SECONDS = 4;
+/** docker-registry knows no OCI manifest for those who do not ask for one. */
+const ACCEPT = 'Accept: application/vnd.oci.image.manifest.v1+json, */*';
 
 /** Blobs of 32 MB, read by `clients` over kept connections. */
 const blobs = (clients: number): Figure<RegistryContender> => ({
@@ -49,10 +51,10 @@ const memory: Figure<RegistryContender> = {
 
 /** What wrk says after some seconds. @throws when an answer was not 2xx */
 async function load(url: string, connections: number): Promise<string> {
-  const { stdout } = await mustRun(
-    [peers.wrk ?? 'wrk', '-t', '1', '-c', `${connections}`, '-d', `${SECONDS}s`, '--timeout', '30s', url],
-    { timeoutMs: 60_000 },
-  );
+  const pressure = ['-t', '1', '-c', `${connections}`, '-d', `${SECONDS}s`, '--timeout', '30s'];
+  const { stdout } = await mustRun([peers.wrk ?? 'wrk', ...pressure, '-H', ACCEPT, url], {
+    timeoutMs: 60_000,
+  });
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${url}: ${stdout}`);
   return stdout;
 }
