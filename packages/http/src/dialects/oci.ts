@@ -62,6 +62,8 @@ export function ociErrorReply(error: unknown, headers: Headers = {}): JsonReply 
   if (!(error instanceof SlipwayError)) return errors(500, 'UNKNOWN', 'internal error', headers);
   const { status, code } = ANSWER_OF[error.code];
   const reason = error.reason ?? '';
+  // What is pushed is not too large; this disk is too full for it.
+  if (reason === 'ENOSPC') return errors(507, 'UNKNOWN', errorMessage(error), headers);
   const known = STATUS_OF_REASON[reason];
   if (known === undefined) return errors(status, code, errorMessage(error), headers);
   const tooLarge = reason === 'SIZE_INVALID' && error.code === 'ResourceExhausted';
