@@ -111,7 +111,7 @@ class Connections {
       const reply = await this.#reply(site, incoming, gone);
       // A stream may read the body while it is written, as load and import do.
       if (!incoming.complete && reply.kind !== 'stream' && reply.kind !== 'hijack') {
-        this.#giveUpBody(incoming, response);
+        this.#giveUpBody(incoming);
       }
       if (reply.kind === 'hijack') {
         await hijackResponse(incoming, response, reply, this.#hijackContext(site, gone()));
@@ -239,10 +239,12 @@ class Connections {
     return { clock: this.#clock, headers: dialect.headers(), signal };
   }
 
-  /** The handler answered without reading the body to its end: read on for a moment, so that the answer arrives. */
-  #giveUpBody(incoming: IncomingMessage, response: ServerResponse): void {
+  /**
+   * The handler answered without reading the body to its end: read on for a moment, so that the answer arrives. The answer
+   * must not say `Connection: close`, after which Node closes at once, and what still comes would reset the connection.
+   */
+  #giveUpBody(incoming: IncomingMessage): void {
     if (incoming.complete || incoming.readableFlowing === true) return;
-    if (!response.headersSent) response.shouldKeepAlive = false;
     incoming.resume();
     const { socket } = incoming;
     const timer = this.#clock.timer(UNREAD_BODY_MS, () => socket.destroySoon());
