@@ -3,6 +3,9 @@ import { SlipwayError } from '@slipway/base/errors';
 import { formatSize } from '../format/units.ts';
 
 const BAR_WIDTH = 30;
+/** Of a terminal that does not tell its size, as one on a serial line. */
+const UNKNOWN_ROWS = 24;
+const UNKNOWN_COLUMNS = 80;
 
 /**
  * Shows a progress stream: on a terminal a board with a line for each id, its bar below the others', elsewhere a plain
@@ -57,7 +60,7 @@ class Board {
     }
     const up = this.#lineOf.size - known;
     // What has left the screen at its top cannot be reached any more.
-    if (up >= this.#out.rows) return;
+    if (up >= (this.#out.rows || UNKNOWN_ROWS)) return;
     this.#out.write(`\x1b[${up}A\r\x1b[2K${line}\x1b[${up}B\r`);
   }
 
@@ -72,7 +75,7 @@ class Board {
     const amount = progressAmount(progressDetail);
     if (amount !== '') this.#labelWidth = Math.max(this.#labelWidth, label.length);
     const line = amount === '' ? label : `${label.padEnd(this.#labelWidth)} ${amount}`;
-    return [...line].slice(0, Math.max(20, this.#out.columns - 1)).join('');
+    return [...line].slice(0, (this.#out.columns || UNKNOWN_COLUMNS) - 1).join('');
   }
 }
 
