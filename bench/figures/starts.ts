@@ -1,4 +1,6 @@
-import { mustRun } from '../../test/integration/harness/command.ts';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mustRun, sleep } from '../../test/integration/harness/command.ts';
 import { peers } from '../../test/integration/harness/peers.ts';
 import type { Engine } from '../engines.ts';
 import type { Figure } from '../figure.ts';
@@ -74,16 +76,19 @@ const dockerRunsASecond: Figure<Engine> = {
   measure: (engines, { rounds }) =>
     inTurns(engines, Math.ceil(rounds / 5), async (engine) => {
       // Shells, because starting a process from Node would cost as much of the two cores as a container does.
-      const client =
-        'n=0; while [ $(date +%s%3N) -lt $1 ]; do "$2" run --rm $3 true || exit; n=$((n+1)); done; echo $n';
-      const endsAtMs = Date.now() + SECONDS * 1000;
-      const args = [`${endsAtMs}`, peers.docker as string, IMAGE];
+      const client = 'n=0; while [ ! -e "$1" ]; do "$2" run --rm $3 true || exit; n=$((n+1)); done; echo $n';
+      const stop = join(engine.root, 'stop');
+      await rm(stop, { force: true });
       const startedAtMs = performance.now();
-      const counts = await Promise.all(
-        Array.from({ length: AT_A_TIME }, () =>
-          mustRun(['sh', '-c', client, 'sh', ...args], { env: engine.env, timeoutMs: 60_000 }),
-        ),
+      const clients = Array.from({ length: AT_A_TIME }, () =>
+        mustRun(['sh', '-c', client, 'sh', stop, peers.docker as string, IMAGE], {
+          env: engine.env,
+          timeoutMs: 60_000,
+        }),
       );
+      await sleep(SECONDS * 1000);
+      await writeFile(stop, '');
+      const counts = await Promise.all(clients);
       const count = counts.reduce((sum, { stdout }) => sum + Number(stdout), 0);
       return count / ((performance.now() - startedAtMs) / 1000);
     }),
