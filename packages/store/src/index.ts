@@ -28,6 +28,7 @@ export {
   writeTar,
 } from './tar/writer.ts';
 export { decompress } from './unpack/decompress.ts';
+export { decompressArchive } from './unpack/decompress-archive.ts';
 export { LayerWriter, type LayerWriterOptions } from './unpack/layer-writer.ts';
 export { sniffCompression } from './unpack/sniff.ts';
 export type { AheadLayer } from './unpack/unpack-ahead.ts';

@@ -4,6 +4,7 @@ import type { Descriptor, Digest } from '@slipway/oci';
 import {
   type AheadLayer,
   type ContentStore,
+  decompressArchive,
   type Ingest,
   type Lease,
   type Store,
@@ -12,7 +13,6 @@ import {
   TarParser,
 } from '@slipway/store';
 import { type ArchiveFiles, claimedDigest, normalizeEntryName } from './archive-layout.ts';
-import { decompressArchive } from './decompress.ts';
 
 /** Files up to this size are documents, kept in memory until the archive is read; larger ones become blobs at once. */
 const DOCUMENT_MAX_BYTES = 1024 * 1024;

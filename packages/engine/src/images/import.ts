@@ -7,10 +7,10 @@ import {
   parsePlatform,
   type Reference,
 } from '@slipway/oci';
+import { decompressArchive } from '@slipway/store';
 import { layerDescriptor } from './archive-reader.ts';
 import { applyChanges } from './changes.ts';
 import { type ImageContext, publish } from './context.ts';
-import { decompressArchive } from './decompress.ts';
 import type { Image } from './image.ts';
 import { registerImage } from './register.ts';
 

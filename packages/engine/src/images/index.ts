@@ -1,5 +1,4 @@
 export type { ImageUser } from './context.ts';
-export { decompressArchive } from './decompress.ts';
 export type { HistoryStep } from './history.ts';
 export type { Image, ImageDefaults, ImageRecord, ImageRoots } from './image.ts';
 export type { ListedImage } from './list.ts';

@@ -11,8 +11,14 @@ import {
 } from 'node:fs';
 import { posix } from 'node:path';
 import { errorMessage, type HostPath, isErrno, SlipwayError } from '@slipway/base';
-import { openInRoot, syscalls, type TarEntry, TarParser, type TarSink } from '@slipway/store';
-import { decompressArchive } from '../../images/index.ts';
+import {
+  decompressArchive,
+  openInRoot,
+  syscalls,
+  type TarEntry,
+  TarParser,
+  type TarSink,
+} from '@slipway/store';
 
 const {
   AT_REMOVEDIR,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, SlipwayError } from '@slipway/base';
-import { decompress } from '@slipway/store';
+import { decompress } from './decompress.ts';
 
 /** What Node cannot read, and the programs that can. */
 const TOOLS = [
