@@ -106,9 +106,7 @@ export interface BuildHost {
     },
   ): Promise<BaseImage>;
   /** A network namespace with its resolver file, as containers of the default network have it. */
-  openNetwork(options: {
-    signal: AbortSignal;
-  }): Promise<
+  openNetwork(options: { signal: AbortSignal }): Promise<
     AsyncDisposable & {
       readonly namespacePath: HostPath;
       readonly resolvConf: string;
