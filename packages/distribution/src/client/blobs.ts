@@ -148,9 +148,11 @@ async function checkAnswer(
     return refuse(otherLength(session, blob, `the range "${headerOf(response, 'content-range') ?? ''}" of`));
   }
   const length = contentLengthOf(response);
-  if (length !== undefined && range.start + length !== blob.size) {
+  const isWhole = length !== undefined && range.start + length === blob.size;
+  if (!isWhole && contentTypeOf(response) === 'text/html')
+    return refuse(htmlAnswer(response, session.place, `the blob ${blob.digest}`));
+  if (length !== undefined && !isWhole) {
     const isPart = status === 206 && range.start + length < blob.size;
-    if (contentTypeOf(response) === 'text/html') return refuse(htmlAnswer(response, session.place, 'a blob'));
     if (!isPart) return refuse(otherLength(session, blob, String(range.start + length)));
   }
   return at - range.start;
@@ -180,9 +182,10 @@ const endedEarly = (session: RepositorySession, { digest, size }: Blob, at: numb
 
 function gaveUp(session: RepositorySession, { digest, size }: Blob, at: number, error: unknown): unknown {
   if (!isConnectionLost(error) || !isSlipwayError(error)) return inPlace(error, session.place);
+  const said = error.message.replace(`${session.place}: `, '');
   return new SlipwayError(
     'Unavailable',
-    `${session.place}: the blob ${digest} came to byte ${at} of ${size} and no further: ${error.message}`,
+    `${session.place}: the blob ${digest} came to byte ${at} of ${size} and no further: ${said}`,
     { cause: error, reason: error.reason ?? 'CONNECTION_LOST' },
   );
 }

@@ -156,7 +156,7 @@ class Exchange {
   #answer(incoming: IncomingMessage): void {
     this.#incoming = incoming;
     this.#watchdog.rest();
-    incoming.on('error', (error) => this.#fail(this.#explain(error)));
+    incoming.on('error', (error) => this.#fail(this.#explainCut(error)));
     incoming.once('close', () => this.#release());
     incoming.once('end', () => {
       if (!this.#outgoing.writableEnded) this.#outgoing.destroy();
@@ -196,7 +196,7 @@ class Exchange {
         }
         if (ended) return;
         if (this.#failure !== undefined) throw this.#failure;
-        if (incoming.closed) throw this.#error('CONNECTION_LOST', 'closed the connection within its answer');
+        if (incoming.closed) throw this.#error('CONNECTION_LOST', CUT_WITHIN_ANSWER);
         this.#watchdog.arm(this.#limits.stallTimeoutMs);
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -241,6 +241,13 @@ class Exchange {
     return this.#error(failure, systemMessage(error), error);
   }
 
+  /** Node says `aborted` of an answer that was cut. */
+  #explainCut(error: Error): unknown {
+    return isErrno(error, 'ECONNRESET') && this.#failure === undefined
+      ? this.#error('CONNECTION_LOST', CUT_WITHIN_ANSWER, error)
+      : this.#explain(error);
+  }
+
   #error(failure: ConnectionFailure, what: string, cause?: unknown): SlipwayError {
     return connectionError(
       failure,
@@ -256,6 +263,7 @@ const systemMessage = (error: Error): string =>
     ? error.errors.map(errorMessage).join(', ')
     : errorMessage(error);
 
+const CUT_WITHIN_ANSWER = 'closed the connection within its answer';
 const EVENTS_THAT_END_A_WAIT = ['drain', 'response', 'close'] as const;
 
 function connectFailure(error: Error, phase: 'connecting' | 'securing'): ConnectionFailure {

@@ -1,9 +1,16 @@
-import { type Clock, SlipwayError } from '@slipway/base';
+import { type Clock, isSlipwayError, SlipwayError } from '@slipway/base';
 import { z } from 'zod';
 import { orAborted } from './abort.ts';
 import type { Challenge } from './challenge.ts';
 import { answerError, notJson } from './errors.ts';
-import { type Dispatch, displayUrl, type HttpRequest, type HttpResponse, readAll } from './http.ts';
+import {
+  type Dispatch,
+  displayUrl,
+  type HttpRequest,
+  type HttpResponse,
+  isConnectionLost,
+  readAll,
+} from './http.ts';
 import type { Credentials, RegistryEndpoint } from './registry.ts';
 import { parseScopes } from './scopes.ts';
 
@@ -75,20 +82,34 @@ export async function fetchToken(
   { clock, registry }: { readonly clock: Clock; readonly registry: string },
 ): Promise<IssuedToken> {
   const { identityToken, password } = credentials ?? {};
+  const ask = (request: HttpRequest) =>
+    dispatch(request).catch((error) => rethrowLost(error, query, registry));
   let response: HttpResponse;
   if (identityToken !== undefined) {
-    response = await dispatch(refreshRequest(query, identityToken));
+    response = await ask(refreshRequest(query, identityToken));
     const isUnknownHere = response.status === 404 || response.status === 405;
     if (isUnknownHere && password !== undefined) {
       response.discard();
-      response = await dispatch(basicRequest(query, credentials));
+      response = await ask(basicRequest(query, credentials));
     }
   } else {
-    response = await dispatch(basicRequest(query, credentials));
+    response = await ask(basicRequest(query, credentials));
   }
   if (response.status !== 200) throw await tokenRefused(response, query, credentials, registry);
   return readToken(response, clock, registry);
 }
+
+/** With a reason of its own: it was tried as often as is worth it, and must not be with the request that wants the token. */
+function rethrowLost(error: unknown, query: TokenQuery, registry: string): never {
+  if (!isConnectionLost(error) || !isSlipwayError(error)) throw error;
+  throw new SlipwayError(
+    'Unavailable',
+    `registry ${registry}: its token service ${query.realm.host} does not answer${forScopes(query)}: ${error.message}`,
+    { reason: 'TOKEN_SERVICE_LOST', cause: error },
+  );
+}
+
+const forScopes = ({ scopes }: TokenQuery): string => (scopes.length === 0 ? '' : ` for ${scopes.join(' ')}`);
 
 function basicRequest(query: TokenQuery, credentials: Credentials | undefined): HttpRequest {
   const url = new URL(query.realm);
@@ -145,11 +166,10 @@ async function tokenRefused(
         ? 'access without login'
         : 'the identity token'
       : `the login of ${credentials.username}`;
-  const what = query.scopes.length === 0 ? '' : ` for ${query.scopes.join(' ')}`;
   const isRefusal = response.status >= 400 && response.status < 500 && response.status !== 429;
   return answerError(response, {
     place: `registry ${registry}`,
-    action: `its token service ${query.realm.host} refused ${who}${what}`,
+    action: `its token service ${query.realm.host} refused ${who}${forScopes(query)}`,
     ...(isRefusal ? { code: 'Unauthenticated' as const, reason: 'UNAUTHORIZED' } : {}),
   });
 }

@@ -181,9 +181,19 @@ export class BlobDownloads {
     } catch (error) {
       // On a full disk the room is worth more than the bytes.
       if (isDiskFull(error)) await ingest.abandon();
-      return { resumedBytes, error };
+      return { resumedBytes, error: inRepository(error, from) };
     }
   }
+}
+
+/** The store says what is wrong with a blob, and does not know whose it is. */
+function inRepository(error: unknown, { name }: Repository): unknown {
+  if (!isSlipwayError(error, 'DataLoss') || /^(?:registry|mirror) /.test(error.message)) return error;
+  return new SlipwayError(
+    'DataLoss',
+    `registry ${name.domain}, repository ${name.path}: ${error.message}: the registry or a proxy before it is at fault; pull again`,
+    { cause: error, ...(error.reason === undefined ? {} : { reason: error.reason }) },
+  );
 }
 
 function requireSize({ digest, size }: Descriptor, sizeBytes: number): void {
