@@ -12,7 +12,3 @@ export function computeChainIds(diffIds: readonly DiffId[]): ChainId[] {
   }
   return chainIds;
 }
-
-/** The chainID of the whole stack; undefined for an image without layers. */
-export const computeChainId = (diffIds: readonly DiffId[]): ChainId | undefined =>
-  computeChainIds(diffIds).at(-1);

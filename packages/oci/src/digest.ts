@@ -44,12 +44,6 @@ export function isDigest(text: string): text is Digest {
   }
 }
 
-/** A diffID from text. @throws InvalidArgument */
-export const parseDiffId = (text: string): DiffId => parseDigest(text) as DiffId;
-
-/** An image's ID from text, `sha256:` and 64 hex digits. @throws InvalidArgument */
-export const parseImageId = (text: string): ImageId => parseDigest(text) as ImageId;
-
 /** The sha256 digest that has this hex. */
 export const formatDigest = (sha256Hex: string): Digest => `sha256:${sha256Hex}` as Digest;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { DiffId } from './digest.ts';
-import { digestSchema, parseJson } from './manifest.ts';
+import { parseJson } from './json.ts';
+import { digestSchema } from './manifest.ts';
 import { optional, stringMap } from './schema.ts';
 
 const emptyObjects = z.record(z.string(), z.unknown());

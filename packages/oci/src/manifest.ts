@@ -1,6 +1,7 @@
-import { errorMessage, SlipwayError } from '@slipway/base';
+import { SlipwayError } from '@slipway/base';
 import { z } from 'zod';
 import { type Digest, isDigest } from './digest.ts';
+import { checkAgainst, parseJson, parseJsonObject } from './json.ts';
 import { isIndexType } from './media-types.ts';
 import { platformSchema } from './platform.ts';
 import { optional, stringMap } from './schema.ts';
@@ -62,38 +63,17 @@ export function parseManifestOrIndex(
   bytes: Uint8Array,
   mediaType?: string,
 ): { kind: 'manifest'; manifest: Manifest } | { kind: 'index'; index: ImageIndex } {
-  const document = parseJson(bytes, z.looseObject({ mediaType: optional(z.string()) }), 'manifest');
-  const type = mediaType ?? document.mediaType;
-  const isIndex = type === undefined ? 'manifests' in document : isIndexType(type) || 'manifests' in document;
+  const document = parseJsonObject(bytes, 'manifest');
+  const isIndexShaped = Object.hasOwn(document, 'manifests');
   // A document that is both could be read in two ways by two clients.
-  if ('manifests' in document && 'layers' in document) {
+  if (isIndexShaped && Object.hasOwn(document, 'layers')) {
     throw new SlipwayError(
       'InvalidArgument',
       'a manifest has both layers and manifests: it must be one or the other',
     );
   }
-  return isIndex
-    ? { kind: 'index', index: parseIndex(bytes) }
-    : { kind: 'manifest', manifest: parseManifest(bytes) };
-}
-
-/** Reads JSON against a schema. @throws InvalidArgument naming `what` and the field */
-export function parseJson<T extends z.ZodType>(bytes: Uint8Array, schema: T, what: string): z.infer<T> {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new SlipwayError('InvalidArgument', `the ${what} is not JSON: ${errorMessage(cause)}`, { cause });
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const where = issue?.path.join('.') ?? '';
-  throw new SlipwayError(
-    'InvalidArgument',
-    `the ${what} is not valid: ${where === '' ? '' : `${where}: `}${issue?.message}`,
-    {
-      cause: result.error,
-    },
-  );
+  const type = mediaType ?? document['mediaType'];
+  return isIndexShaped || (typeof type === 'string' && isIndexType(type))
+    ? { kind: 'index', index: checkAgainst(document, indexSchema, 'image index') }
+    : { kind: 'manifest', manifest: checkAgainst(document, manifestSchema, 'manifest') };
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { computeDigest, MediaType } from '@slipway/oci';
-import { isTooDeep } from './manifest-document.ts';
 import { type Intercept, openTestClient, refuse, startRegistry } from './testing.ts';
 
 const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociManifest, layers: [] }));
@@ -106,7 +105,7 @@ test('what is no manifest is refused with the reason', async () => {
     ['no JSON', 'hello', {}, { code: 'InvalidArgument', message: /is not JSON/ }],
     ['no UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, { code: 'InvalidArgument', message: /is not JSON/ }],
     ['an array', '[]', {}, { code: 'InvalidArgument', message: /not a JSON object/ }],
-    ['hostile depth', deep, {}, { code: 'InvalidArgument', message: /nested deeper than 100/ }],
+    ['hostile depth', deep, {}, { code: 'InvalidArgument', message: /nested deeper than the 64/ }],
     [
       'hostile size',
       Buffer.alloc(4 * 1024 * 1024 + 1, ' '),
@@ -117,7 +116,7 @@ test('what is no manifest is refused with the reason', async () => {
       'another type',
       bytes,
       { 'content-type': MediaType.ociIndex },
-      { message: /but the document says that it is/ },
+      { message: /calls the manifest .*, but it says itself that it is/ },
     ],
     [
       'schema 1 by its header',
@@ -139,12 +138,6 @@ test('what is no manifest is refused with the reason', async () => {
     await using it = await setUp(serving(body, headers));
     await assert.rejects(it.repository.getManifest('v1'), expected, name);
   }
-});
-
-test('brackets within strings are not nesting', () => {
-  assert.ok(!isTooDeep(Buffer.from(JSON.stringify({ a: '[{'.repeat(200), b: '\\"[[' }))));
-  assert.ok(isTooDeep(Buffer.from('['.repeat(101))));
-  assert.ok(!isTooDeep(Buffer.from('[]'.repeat(500))));
 });
 
 test('a manifest without a type of its own, from a registry that says none, gets the type it has', async () => {

@@ -19,8 +19,6 @@ export interface ManifestDocument {
 }
 
 const MAX_BYTES = 4 << 20;
-/** Deeper than any document of the specifications, shallower than what harms a reader. */
-const MAX_DEPTH = 64;
 
 const refused = (message: string, options: { reason?: string; cause?: unknown } = {}) =>
   new SlipwayError('InvalidArgument', message, { reason: 'MANIFEST_INVALID', ...options });
@@ -41,7 +39,6 @@ export function readManifestDocument(bytes: Uint8Array, mediaType: string): Mani
       `media type ${JSON.stringify(mediaType.slice(0, 200))}: only OCI and docker schema 2 manifests and indexes can be stored`,
     );
   }
-  requireShallow(bytes);
   const document = parse(bytes, mediaType);
   const content = document.kind === 'index' ? document.index : document.manifest;
   if (content.mediaType !== undefined && content.mediaType !== mediaType) {
@@ -70,27 +67,5 @@ function parse(bytes: Uint8Array, mediaType: string): ReturnType<typeof parseMan
     return parseManifestOrIndex(bytes, mediaType);
   } catch (cause) {
     throw refused(errorMessage(cause), { cause });
-  }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/** Looks at brackets outside strings alone, so that a hostile document is refused before anything is made of it. */
-function requireShallow(bytes: Uint8Array): void {
-  let depth = 0;
-  let isString = false;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] as number;
-    if (isString) {
-      if (byte === BACKSLASH) at++;
-      else if (byte === QUOTE) isString = false;
-    } else if (byte === QUOTE) {
-      isString = true;
-    } else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > MAX_DEPTH) throw refused(`the manifest is nested more than ${MAX_DEPTH} levels deep`);
-    } else if (byte === 0x7d || byte === 0x5d) {
-      depth--;
-    }
   }
 }
