@@ -50,6 +50,8 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
+/** With a folder: makes a file in it that has no name. */
+export const O_TMPFILE = 0o20200000;
 /** No mount magic: `/proc/self/root` and its like are not followed. */
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 /** The walk may not leave the folder it starts in: not by `..`, an absolute path, or a link with either. */
