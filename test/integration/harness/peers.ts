@@ -22,6 +22,9 @@ export const peers = {
   aws: first('/usr/bin/aws'),
   /** dockerd 28; its containerd is in `../bin` of its folder. */
   dockerd28: first(inCache('dockerd-28/usr/sbin/dockerd')),
+  /** Plugins of docker's CLI: `cliPluginsExtraDirs` of a DOCKER_CONFIG names their folder. */
+  buildx: first(inCache('cli-plugins/docker-buildx')),
+  compose: first(inCache('cli-plugins/docker-compose')),
   wrk: first('/usr/bin/wrk'),
   runsc: first(inCache('usr/bin/runsc'), '/usr/bin/runsc'),
 } as const;
