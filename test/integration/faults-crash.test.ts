@@ -5,12 +5,12 @@ import { after, before, test } from 'node:test';
 import { type ApiAnswer, callApi } from './harness/api.ts';
 import { eventually, sleep } from './harness/command.ts';
 import { packImage } from './harness/images.ts';
+import { SEED, seeded } from './harness/random.ts';
 import { useEngine } from './harness/suite.ts';
 
 const ROUNDS = 24;
 const WORKERS = 5;
 const LONGEST_ROUND_MS = 220;
-const SEED = Number(process.env.SLIPWAY_TEST_SEED ?? 20_260);
 const PREPARED_NAMESPACES = 8;
 
 const engine = await useEngine();
@@ -37,17 +37,6 @@ before(async () => {
   }
 });
 after(() => rmSync(work, { recursive: true, force: true }));
-
-/** mulberry32: the same rounds for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** What the engine said is so. A thing with an unanswered request may be either way, so it is in neither set. */
 class Acknowledged {

@@ -3,7 +3,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
-import { eventually } from './harness/command.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { eventually, RunningCommand, sleep } from './harness/command.ts';
 import {
   type Fault,
   FaultRegistry,
@@ -11,6 +12,7 @@ import {
   type Phase,
   type RegistryRequest,
 } from './harness/fault-registry.ts';
+import { SEED, seeded } from './harness/random.ts';
 import { useEngine } from './harness/suite.ts';
 
 const LAYER_BYTES = 1 << 20;
@@ -276,6 +278,64 @@ describe('pulls side by side', () => {
     );
     for (const { text } of answers) assert.match(text, /Status: Downloaded newer image/);
     assert.equal(registry.readsOf(large), 1);
+  });
+});
+
+describe('clients that go away', () => {
+  const pathOf = (name: string) => `/v1.45/images/create?fromImage=${encodeURIComponent(name)}`;
+  const curl = (name: string) => {
+    const url = `http://docker${pathOf(name)}`;
+    return new RunningCommand(['curl', '-sN', '-X', 'POST', '--unix-socket', engine.socketPath, url]);
+  };
+
+  test('a download ends with the last client that waits for it, not before', async () => {
+    const { registry, large, blob, name } = await withImage('team/left');
+    await using _ = registry;
+    registry.fault = ({ target }) => (target === large ? { stallAt: 700_000 } : undefined);
+    await using one = curl(name);
+    await one.waitForOutput(/Downloading/);
+    await using two = curl(name);
+    await two.waitForOutput(/Downloading/);
+    one.child.kill('SIGKILL');
+    await one.result;
+    await sleep(300);
+    assert.equal(registry.pending, 1, 'the download ended under the one who waits');
+    two.child.kill('SIGKILL');
+    await eventually('the download ends', () => registry.pending === 0);
+    registry.fault = () => undefined;
+    await engine.mustDocker('pull', '-q', name);
+    assert.equal(registry.readsOf(large), 2);
+    assert.equal(registry.sentBytes.get(large), blob.length, 'what had come was fetched again');
+  });
+
+  test('20 pulls of 4 images with clients that go at any moment: the others get theirs, nothing is left', async () => {
+    const random = seeded(SEED);
+    const settings = await Promise.all([1, 2, 3, 4].map((number) => withImage(`team/random-${number}`)));
+    for (const { registry, large } of settings)
+      registry.fault = ({ target }) => (target === large ? { pauseMs: 400 } : undefined);
+    const ended = await Promise.all(
+      Array.from({ length: 20 }, async (_each, index) => {
+        const { name } = settings[index % 4] as Setting;
+        await using client = curl(name);
+        // Of one image all go.
+        const stays = index % 4 > 0 && random() < 0.4;
+        await sleep(random() * 700);
+        if (stays) return await client.result;
+        client.child.kill('SIGKILL');
+        return undefined;
+      }),
+    );
+    for (const result of ended) {
+      if (result !== undefined) assert.match(result.stdout, /Status: /, `with SLIPWAY_TEST_SEED=${SEED}`);
+    }
+    for (const { registry } of settings)
+      await eventually('no download goes on', () => registry.pending === 0);
+    for (const { registry, name, large, blob } of settings) {
+      await engine.mustDocker('pull', '-q', name);
+      const sent = registry.sentBytes.get(large) ?? 0;
+      assert.ok(sent < 3 * blob.length, `${sent} bytes sent of ${blob.length}`);
+      await registry[Symbol.asyncDispose]();
+    }
   });
 });
 

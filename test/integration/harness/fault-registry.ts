@@ -29,7 +29,9 @@ export type Fault =
   /** These bytes instead of the right ones, as if they were the right ones. */
   | { readonly bytes: Buffer }
   /** The right bytes under this Content-Length. */
-  | { readonly length: number };
+  | { readonly length: number }
+  /** The second half of the right bytes comes so much later. */
+  | { readonly pauseMs: number };
 
 export interface FaultImage {
   readonly layers: readonly Buffer[];
@@ -68,10 +70,14 @@ export class FaultRegistry implements AsyncDisposable {
   fault: (request: RegistryRequest) => Fault | undefined = () => undefined;
   /** Whether a token is wanted. */
   isGuarded = false;
+  /** Answers that are being sent. */
+  pending = 0;
   readonly #configs = new Set<string>();
   readonly #server = createServer((request, response) => {
     // TLS was tried first, or the client has gone.
     response.on('error', () => {});
+    this.pending++;
+    response.once('close', () => this.pending--);
     this.#answer(request, response);
   });
 
@@ -220,6 +226,12 @@ function send(
   sentBytes.set(target, (sentBytes.get(target) ?? 0) + part.length);
   if (fault !== undefined && 'stallAt' in fault) return void response.write(part);
   if (fault === undefined || 'bytes' in fault) return void response.end(part);
+  if ('pauseMs' in fault) {
+    const half = part.length >> 1;
+    response.write(part.subarray(0, half));
+    setTimeout(() => response.end(part.subarray(half)), fault.pauseMs);
+    return;
+  }
   // What was written must arrive: the end of the connection comes after it.
   response.flushHeaders();
   response.write(part, () => response.socket?.destroySoon());
