@@ -64,7 +64,7 @@ test('a relative import names an existing .ts file of the same package', () => {
   assert.deepEqual(offences, []);
 });
 
-test('a slice is entered through its index.ts alone, and only by the slices that architecture.ts names', () => {
+test('a slice is entered through its index.ts alone, and by tests through its testing.ts, and only by the slices that architecture.ts names', () => {
   const offences = files.flatMap((file) => {
     const from = sliceOf(file.path);
     if (from === undefined) return [];
@@ -177,7 +177,9 @@ function importedSlice(file: SourceFile, specifier: string): { slice: string; do
   if (!specifier.startsWith('.')) return undefined;
   const target = resolveRelative(file, specifier);
   const slice = sliceOf(target);
-  return slice === undefined ? undefined : { slice, door: target === `${sliceFolder(target)}/index.ts` };
+  if (slice === undefined) return undefined;
+  const doors = isTest(file) ? ['index.ts', 'testing.ts'] : ['index.ts'];
+  return { slice, door: doors.some((door) => target === `${sliceFolder(target)}/${door}`) };
 }
 
 /** What a specifier leads to, as a file of ours; undefined for what comes from outside. */

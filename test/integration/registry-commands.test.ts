@@ -80,7 +80,6 @@ describe('the keeping of the registry', () => {
     assert.deepEqual([code, /quota/i.test(stderr)], [1, true], stderr);
     assert.match(await slipway('registry', 'settings', 'small', '--quota', 'none'), /^Quota: none$/m);
     await push('small:2', changed);
-    // With the upload that was refused, which would wait for another try.
     await slipway('registry', 'rm', '--force', 'small');
   });
 

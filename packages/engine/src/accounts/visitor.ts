@@ -1,4 +1,4 @@
-import type { RegistryAction, Visitor } from '@slipway/distribution/server';
+import { KEEPER, type RegistryAction, type Visitor } from '@slipway/distribution/server';
 import type { Account, Grant } from './accounts.ts';
 
 export const ALL_ACTIONS: readonly RegistryAction[] = ['pull', 'push', 'delete'];
@@ -14,9 +14,7 @@ export interface KnownVisitor extends Visitor {
 
 /** Whoever reaches the door while there is no account. */
 export const HOUSEHOLDER: KnownVisitor = {
-  name: undefined,
-  may: () => true,
-  isAdmin: true,
+  ...KEEPER,
   isLimited: false,
 };
 

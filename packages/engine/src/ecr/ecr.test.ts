@@ -32,8 +32,8 @@ import {
 import { silentLogger, systemClock, systemRandom } from '@slipway/base';
 import { awsJsonDialect, serve } from '@slipway/http';
 import { openAccounts } from '../accounts/index.ts';
+import { ADMIN, descriptorOf, manifestOf, openTestRegistry, pushImage } from '../registry/testing.ts';
 import { ecrRoutes, openEcr } from './index.ts';
-import { ADMIN, descriptorOf, manifestOf, openTestRegistry, pushImage } from './testing.ts';
 
 const KEYS = { accessKeyId: 'any', secretAccessKey: 'thing' };
 const repositoryName = 'team/app';

@@ -1,5 +1,5 @@
 import { collectBytes, isSlipwayError } from '@slipway/base';
-import type { Visitor } from '@slipway/distribution/server';
+import { KEEPER } from '@slipway/distribution/server';
 import { json, type Route, type RouteRequest, verifySigV4 } from '@slipway/http';
 import type { EcrAction } from './action.ts';
 import { authorizationActions } from './authorization.ts';
@@ -63,10 +63,7 @@ const actionsOf = (context: EcrContext): EcrAction[] => [
 /** While there is no account, any signature will do: the tools of AWS cannot go without one. */
 function admit({ accounts, clock }: EcrContext, request: RouteRequest, body: Uint8Array): EcrCall {
   const host = hostOf(request);
-  if (!accounts.isGuarded) {
-    const everybody: Visitor = { name: undefined, may: () => true, isAdmin: true };
-    return { visitor: everybody, host, region: claimedRegion(request) };
-  }
+  if (!accounts.isGuarded) return { visitor: KEEPER, host, region: claimedRegion(request) };
   const { method, path, query, headers } = request;
   const { accessKeyId, region, service } = verifySigV4(
     { method, path, query, headers, body },

@@ -1,6 +1,6 @@
 import type { Clock, HostPath, Logger } from '@slipway/base';
 import type { ImageId } from '@slipway/oci';
-import type { Store } from '@slipway/store';
+import type { Collected, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageCatalog } from './catalog.ts';
 
@@ -18,7 +18,7 @@ export interface ImageContext {
   readonly store: Store;
   readonly catalog: ImageCatalog;
   /** Frees the blobs and snapshots that nothing needs. */
-  readonly collectGarbage: () => Promise<{ readonly freedBytes: number }>;
+  readonly collectGarbage: () => Promise<Collected>;
   /** The containers that stand on an image; none until the containers slice has registered. */
   readonly usersOf: (id: ImageId) => readonly ImageUser[];
   /** Room for what is thrown away at the end of a verb; emptied at start. */

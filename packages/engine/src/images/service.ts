@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
 import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
 import type { Digest, ImageId, Reference } from '@slipway/oci';
-import type { Store } from '@slipway/store';
+import type { Collected, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
@@ -81,7 +81,7 @@ export class ImageService {
   }
 
   /** Frees the blobs and snapshots that neither an image nor anything beside them needs. */
-  collectGarbage(): Promise<{ readonly freedBytes: number }> {
+  collectGarbage(): Promise<Collected> {
     return this.#context.collectGarbage();
   }
 

@@ -60,17 +60,15 @@ export class BlobRecords {
     );
   }
 
-  /** Takes out of their repositories the blobs that no manifest there needs and nobody used since. How many. */
-  deleteUnneeded(usedBeforeMs: number): number {
-    return Number(
-      this.#database
-        .prepare(
-          `DELETE FROM registry_blobs WHERE used_at_ms < ? AND NOT EXISTS
-             (SELECT 1 FROM registry_references n
-              WHERE n.repository_id = registry_blobs.repository_id AND n.target = registry_blobs.digest)`,
-        )
-        .run(usedBeforeMs).changes,
-    );
+  /** Takes out of their repositories the blobs that no manifest there needs and nobody used since. */
+  deleteUnneeded(usedBeforeMs: number): void {
+    this.#database
+      .prepare(
+        `DELETE FROM registry_blobs WHERE used_at_ms < ? AND NOT EXISTS
+           (SELECT 1 FROM registry_references n
+            WHERE n.repository_id = registry_blobs.repository_id AND n.target = registry_blobs.digest)`,
+      )
+      .run(usedBeforeMs);
   }
 
   /** Whether a manifest of the repository refers to it. */

@@ -32,7 +32,8 @@ describe("the registry's garbage collection", () => {
     const { registry } = await openTestRegistry(t);
     await pushImage(registry, 'a', ['t'], 'layer');
     await pushBlob(registry, 'b', 'layer');
-    assert.equal((await registry.collectGarbage({ graceMs: -1 })).removedBlobs, 1);
+    assert.equal((await registry.collectGarbage({ graceMs: -1 })).removedBlobs, 0);
+    await assert.rejects(registry.getBlob('b', computeDigest('layer')), { reason: 'NAME_UNKNOWN' });
     assert.equal((await registry.getBlob('a', computeDigest('layer'))).sizeBytes, 5);
   });
 
@@ -70,6 +71,57 @@ describe("the registry's garbage collection", () => {
     }
     const collections = await collecting;
     assert.ok(collections > 3, `only ${collections} collections ran meanwhile`);
+  });
+
+  it('says what became of a repository that was removed', async (t) => {
+    const { registry } = await openTestRegistry(t);
+    const { bytes } = await pushImage(registry, 'r', ['t'], 'layer');
+    const { sizeBytes } = await registry.describeRepository('r');
+    await registry.deleteRepository('r', { force: true });
+    const { removedBlobs, freedBytes } = await registry.collectGarbage();
+    assert.deepEqual([removedBlobs, freedBytes], [3, sizeBytes], `a manifest of ${bytes.byteLength} bytes`);
+  });
+
+  it('with a grace ends the uploads that are idle for longer, and leaves those that bytes come for', async (t) => {
+    const { registry } = await openTestRegistry(t);
+    const idle = await registry.startUpload('r', ADMIN);
+    const busy = await registry.startUpload('r', ADMIN);
+    const gate = Promise.withResolvers<void>();
+    const sending = busy.append(
+      (async function* () {
+        yield Buffer.from('half');
+        await gate.promise;
+      })(),
+    );
+    assert.equal((await registry.collectGarbage({ graceMs: -1 })).removedUploads, 1);
+    await assert.rejects(registry.getUpload('r', idle.id), { reason: 'BLOB_UPLOAD_UNKNOWN' });
+    gate.resolve();
+    await sending;
+    await busy.commit(computeDigest('half'));
+  });
+
+  it('forgets a repository whose first push came to nothing, but none that somebody made', async (t) => {
+    const { clock, advance } = movableClock();
+    const { registry } = await openTestRegistry(t, { clock });
+    const names = () => registry.listRepositories({ limit: 9, visitor: ADMIN });
+    await registry.createRepository('made', {});
+    await registry.startUpload('uploading', ADMIN);
+    await pushBlob(registry, 'failed', 'layer');
+    await pushBlob(registry, 'slow', 'layer');
+    assert.deepEqual(await names(), ['made'], 'a push without its manifest is in no list');
+    assert.equal((await registry.status()).repositories, 1);
+    advance(2 * HOUR_MS);
+    const other = await pushBlob(registry, 'slow', 'other layer');
+    await registry.collectGarbage();
+    await assert.rejects(registry.describeRepository('failed'), { reason: 'NAME_UNKNOWN' });
+    await registry.describeRepository('uploading');
+    await registry.getBlob('slow', other);
+    const image = await pushImage(registry, 'pushed', ['t'], 'layer');
+    await registry.deleteManifest('pushed', image.digest, ADMIN);
+    await registry.createRepository('uploading', {});
+    advance(2 * HOUR_MS);
+    await registry.collectGarbage();
+    assert.deepEqual(await names(), ['made', 'pushed', 'uploading']);
   });
 
   it('goes by its timer', async (t) => {

@@ -85,7 +85,7 @@ export class Manifests {
     { bytes, digest, mediaType }: NewManifest,
     { tags, isCached = false }: { readonly tags: readonly string[]; readonly isCached?: boolean },
   ): Promise<ManifestDocument> {
-    const { store, contents, clock } = this.#context;
+    const { store, repositories, contents, clock } = this.#context;
     const document = readManifestDocument(bytes, mediaType);
     if (!isCached) this.#requireParts(repository, document);
     const platforms = await this.#platformsOf(repository, document);
@@ -118,6 +118,7 @@ export class Manifests {
         document.parts.map((part) => part.digest),
       );
       for (const tag of tags) contents.putTag(repository.id, tag, digest);
+      repositories.settle(repository);
     });
     this.#bytes.put(content, bytes);
     return document;

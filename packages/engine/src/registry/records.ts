@@ -57,13 +57,20 @@ const MIGRATIONS = [
      repositories TEXT NOT NULL,
      secret TEXT
    ) STRICT, WITHOUT ROWID;`,
+  'ALTER TABLE registry_repositories ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;',
 ];
+
+/** A push under way says so again at most this often. */
+const TOUCH_MS = 10 * 60_000;
 
 /** A repository. What is undefined is as the registry's settings say. */
 export interface RepositoryRecord {
   readonly id: number;
   readonly name: string;
+  /** While it is pending: when somebody last began to push. */
   readonly createdAtMs: number;
+  /** A push made it, and has brought no manifest yet: it is in no list, and goes when nothing of the push is left. */
+  readonly isPending: boolean;
   readonly immutableTags: boolean | undefined;
   /** `Infinity`: no quota, whatever the settings say. */
   readonly quotaBytes: number | undefined;
@@ -82,6 +89,7 @@ interface RepositoryRow {
   readonly id: number;
   readonly name: string;
   readonly created_at_ms: number;
+  readonly is_pending: number;
   readonly immutable_tags: number | null;
   readonly quota_bytes: number | null;
   readonly upstream: string | null;
@@ -103,14 +111,40 @@ export class RepositoryRecords {
     return row === undefined ? undefined : fromRow(row as unknown as RepositoryRow);
   }
 
-  /** The repository, made when it is not there. */
-  ensure(name: string, createdAtMs: number, upstream?: string): RepositoryRecord {
+  /** The repository, made and pending when it is not there. */
+  ensure(name: string, nowMs: number, upstream?: string): RepositoryRecord {
     const present = this.find(name);
-    if (present !== undefined) return present;
-    this.#database
-      .prepare('INSERT INTO registry_repositories (name, created_at_ms, upstream) VALUES (?, ?, ?)')
-      .run(name, createdAtMs, upstream ?? null);
+    if (present === undefined) {
+      this.#database
+        .prepare(
+          'INSERT INTO registry_repositories (name, created_at_ms, upstream, is_pending) VALUES (?, ?, ?, 1)',
+        )
+        .run(name, nowMs, upstream ?? null);
+    } else if (present.isPending && nowMs - present.createdAtMs > TOUCH_MS) {
+      this.#database
+        .prepare('UPDATE registry_repositories SET created_at_ms = ? WHERE id = ?')
+        .run(nowMs, present.id);
+    } else {
+      return present;
+    }
     return this.find(name) as RepositoryRecord;
+  }
+
+  /** It is pending no more. */
+  settle({ id, isPending }: RepositoryRecord): void {
+    if (!isPending) return;
+    this.#database.prepare('UPDATE registry_repositories SET is_pending = 0 WHERE id = ?').run(id);
+  }
+
+  /** Those that are pending since before then and have no blob. */
+  pendingWithoutBlobs(beforeMs: number): number[] {
+    return this.#database
+      .prepare(
+        `SELECT id FROM registry_repositories r WHERE is_pending = 1 AND created_at_ms < ? AND NOT EXISTS
+           (SELECT 1 FROM registry_blobs b WHERE b.repository_id = r.id)`,
+      )
+      .all(beforeMs)
+      .map(({ id }) => id as number);
   }
 
   setImmutableTags(id: number, immutableTags: boolean): void {
@@ -129,10 +163,10 @@ export class RepositoryRecords {
     this.#database.prepare('DELETE FROM registry_repositories WHERE id = ?').run(id);
   }
 
-  /** In the order of their names' bytes. */
+  /** In the order of their names' bytes, without those that are pending. */
   *listAfter(name: string): Iterable<RepositoryRecord> {
     const rows = this.#database
-      .prepare('SELECT * FROM registry_repositories WHERE name > ? ORDER BY name')
+      .prepare('SELECT * FROM registry_repositories WHERE name > ? AND is_pending = 0 ORDER BY name')
       .all(name) as unknown as RepositoryRow[];
     for (const row of rows) yield fromRow(row);
   }
@@ -170,7 +204,7 @@ export class RepositoryRecords {
   totals(): { repositories: number; manifests: number; blobs: number; sizeBytes: number } {
     const row = this.#database
       .prepare(
-        `SELECT (SELECT COUNT(*) FROM registry_repositories) AS repositories,
+        `SELECT (SELECT COUNT(*) FROM registry_repositories WHERE is_pending = 0) AS repositories,
                 (SELECT COUNT(*) FROM registry_manifests) AS manifests,
                 (SELECT COUNT(DISTINCT content) FROM registry_blobs) AS blobs,
                 (SELECT COALESCE(SUM(size_bytes), 0) FROM
@@ -191,6 +225,7 @@ const fromRow = (row: RepositoryRow): RepositoryRecord => ({
   id: row.id,
   name: row.name,
   createdAtMs: row.created_at_ms,
+  isPending: row.is_pending === 1,
   immutableTags: row.immutable_tags === null ? undefined : row.immutable_tags === 1,
   quotaBytes: row.quota_bytes === UNLIMITED ? Number.POSITIVE_INFINITY : (row.quota_bytes ?? undefined),
   upstream: row.upstream ?? undefined,

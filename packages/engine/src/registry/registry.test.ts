@@ -218,6 +218,7 @@ describe("a repository's rules", () => {
     await pushBlob(registry, 'r', 'x'.repeat(600));
     await pushBlob(registry, 'r', 'x'.repeat(400));
     await assert.rejects(pushBlob(registry, 'r', 'y'), { code: 'ResourceExhausted', reason: 'DENIED' });
+    assert.equal((await registry.status()).uploads, 0, 'what was refused does not wait');
     await assert.rejects(
       registry.putManifest('r', manifestOf({ manifests: [] }), { tags: ['t'], visitor: ADMIN }),
       { code: 'ResourceExhausted' },

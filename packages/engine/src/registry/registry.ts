@@ -47,6 +47,7 @@ export interface Webhook {
 }
 
 export interface RegistryCollection {
+  /** Blobs that the disk has no more: neither repositories nor images needed them. */
   readonly removedBlobs: number;
   readonly removedUploads: number;
   readonly freedBytes: number;

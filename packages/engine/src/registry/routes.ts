@@ -1,4 +1,4 @@
-import type { Visitor } from '@slipway/distribution/server';
+import { KEEPER } from '@slipway/distribution/server';
 import { empty, json, queryFlag, type Route, type RouteRequest, readJson } from '@slipway/http';
 import { z } from 'zod';
 import type { Registry, RepositorySettings } from './registry.ts';
@@ -16,10 +16,7 @@ const webhookSchema = z.strictObject({
   secret: z.string().min(1).optional(),
 });
 
-/** Whoever reaches the Unix socket keeps the registry. */
-const KEEPER: Visitor = { name: undefined, may: () => true, isAdmin: true };
-
-/** The registry's keeping, for the Unix socket. Bodies are the plain values of `Registry`. */
+/** The registry's keeping, for the Unix socket: whoever reaches it may do everything. Bodies are the plain values of `Registry`. */
 export function registryAdminRoutes(registry: Registry): Route[] {
   return [
     { method: 'GET', path: '/slipway/registry', handler: async () => json(200, await registry.status()) },

@@ -9,7 +9,7 @@ import {
   type Visitor,
 } from '@slipway/distribution/server';
 import type { Descriptor, Digest } from '@slipway/oci';
-import type { Store } from '@slipway/store';
+import type { Collected, Store } from '@slipway/store';
 import { BlobRecords } from './blob-records.ts';
 import { Blobs } from './blobs.ts';
 import { PullThroughCache } from './cache.ts';
@@ -25,8 +25,7 @@ import {
 } from './context.ts';
 import { describeManifests, describeRepository } from './describe.ts';
 import { Manifests } from './manifests.ts';
-
-import { RepositoryRecords } from './records.ts';
+import { type RepositoryRecord, RepositoryRecords } from './records.ts';
 import type {
   ManifestDescription,
   Registry,
@@ -48,7 +47,7 @@ export interface RegistryOptions {
   /** The client for upstream registries; asked for when the first of them is. */
   readonly openClient: () => Promise<RegistryClient>;
   /** Has the store drop what neither images nor repositories need. */
-  readonly collectStore: () => Promise<{ readonly freedBytes: number }>;
+  readonly collectStore: () => Promise<Pick<Collected, 'blobs' | 'freedBytes'>>;
 }
 
 /**
@@ -208,12 +207,11 @@ class RegistryService implements Registry {
   ): Promise<RepositoryDescription> {
     parseName(name);
     const { repositories, contents, clock } = this.#context;
-    if (repositories.find(name) !== undefined) {
+    if (repositories.find(name)?.isPending === false) {
       throw new SlipwayError('AlreadyExists', `repository ${name} is there already`);
     }
     contents.transaction(() => {
-      const { id } = repositories.ensure(name, clock.nowMs());
-      this.#applySettings(id, settings);
+      this.#applySettings(repositories.ensure(name, clock.nowMs()), settings);
     });
     return await this.describeRepository(name);
   }
@@ -222,8 +220,8 @@ class RegistryService implements Registry {
     name: string,
     settings: Partial<RepositorySettings>,
   ): Promise<RepositoryDescription> {
-    const { id } = getRepository(this.#context, name);
-    this.#context.contents.transaction(() => this.#applySettings(id, settings));
+    const record = getRepository(this.#context, name);
+    this.#context.contents.transaction(() => this.#applySettings(record, settings));
     return await this.describeRepository(name);
   }
 
@@ -294,8 +292,10 @@ class RegistryService implements Registry {
     this.#manifests.writePulls();
   }
 
-  #applySettings(id: number, settings: Partial<RepositorySettings>): void {
+  #applySettings(record: RepositoryRecord, settings: Partial<RepositorySettings>): void {
     const { repositories } = this.#context;
+    const { id } = record;
+    repositories.settle(record);
     if (settings.immutableTags !== undefined) repositories.setImmutableTags(id, settings.immutableTags);
     if ('quotaBytes' in settings) {
       repositories.setQuota(id, settings.quotaBytes ?? Number.POSITIVE_INFINITY);

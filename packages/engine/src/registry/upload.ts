@@ -71,12 +71,16 @@ export class Upload implements BlobUpload {
       const limitBytes = roomBytes(context, repository) - pendingBytes();
       try {
         for await (const chunk of bytes) {
-          if (ingest.writtenBytes + chunk.byteLength > limitBytes) throw quotaExceeded(context, repository);
+          if (ingest.writtenBytes + chunk.byteLength > limitBytes) {
+            // No other try can succeed with it, and what it holds counts.
+            await this.#end();
+            throw quotaExceeded(context, repository);
+          }
           await ingest.write(chunk);
         }
       } finally {
         // What came before the connection was cut counts.
-        await this.#settle(ingest);
+        if (!this.#isOver) await this.#settle(ingest);
       }
     });
   }

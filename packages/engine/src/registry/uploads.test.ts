@@ -139,6 +139,7 @@ describe('an upload', () => {
   it('expires a day after its last byte, with what transfers left', async (t) => {
     const { clock, advance } = movableClock();
     const { registry, store } = await openTestRegistry(t, { clock });
+    await registry.createRepository('r', {});
     const idle = await registry.startUpload('r', ADMIN);
     await (await store.content.ingest({}, { key: 'pull-sha256-x' }))[Symbol.asyncDispose]();
     advance(DAY_MS - 60_000);

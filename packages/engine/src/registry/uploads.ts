@@ -32,7 +32,7 @@ export class Uploads implements AsyncDisposable {
     requireWritable(this.#context);
     const repository = getRepository(this.#context, name);
     if (!id.startsWith(prefixOf(repository))) throw uploadUnknown(id);
-    if (!this.#uploads.has(id) && !(await this.#isKept(id))) throw uploadUnknown(id);
+    if (!this.#uploads.has(id) && !(await this.#kept()).includes(PREFIX + id)) throw uploadUnknown(id);
     // Two requests that come at once for an upload of before get the same.
     const upload = this.#uploads.get(id) ?? this.#add(id, repository);
     if (!upload.isBusy) await upload.open();
@@ -40,11 +40,18 @@ export class Uploads implements AsyncDisposable {
   }
 
   async count(): Promise<number> {
-    let count = 0;
-    for await (const { key } of this.#context.store.content.listIngests()) {
-      if (key.startsWith(PREFIX)) count++;
+    return (await this.#kept()).length;
+  }
+
+  /** Removes repositories that pushes began before then, if nothing came of them. */
+  async removeAbandoned(beforeMs: number): Promise<void> {
+    const { repositories } = this.#context;
+    const kept = await this.#kept();
+    // From here on nothing else runs: an upload that begins meanwhile is among ours.
+    const keys = [...kept, ...[...this.#uploads.keys()].map((id) => PREFIX + id)];
+    for (const id of repositories.pendingWithoutBlobs(beforeMs)) {
+      if (!keys.some((key) => key.startsWith(PREFIX + prefixOf({ id })))) repositories.delete(id);
     }
-    return count;
   }
 
   /** Removes what got no byte since `beforeMs`. How many. */
@@ -97,13 +104,14 @@ export class Uploads implements AsyncDisposable {
     return pendingBytes;
   }
 
-  async #isKept(id: string): Promise<boolean> {
+  async #kept(): Promise<string[]> {
+    const keys: string[] = [];
     for await (const { key } of this.#context.store.content.listIngests()) {
-      if (key === PREFIX + id) return true;
+      if (key.startsWith(PREFIX)) keys.push(key);
     }
-    return false;
+    return keys;
   }
 }
 
 /** Repositories' numbers are never given twice. */
-const prefixOf = ({ id }: RepositoryRecord) => `r${id}-`;
+const prefixOf = ({ id }: Pick<RepositoryRecord, 'id'>) => `r${id}-`;

@@ -1,5 +1,5 @@
 import { type Clock, isSlipwayError, type Logger } from '@slipway/base';
-import type { Visitor } from '@slipway/distribution/server';
+import { KEEPER } from '@slipway/distribution/server';
 import type { ManifestDescription, Registry } from '../../registry/index.ts';
 import type { EcrRecord, EcrRecords, RepositoryKey } from '../records.ts';
 import { type ExpiredImage, evaluate } from './evaluate.ts';
@@ -8,8 +8,6 @@ import { type LifecyclePolicy, parseLifecyclePolicy } from './policy.ts';
 const INTERVAL_MS = 3600 * 1000;
 /** A policy that was put by mistake can be taken back, and the answer reaches its client before images go. */
 const SOON_MS = 1000;
-
-const KEEPER: Visitor = { name: undefined, may: () => true, isAdmin: true };
 
 export interface LifecycleKeeperOptions {
   readonly registry: Registry;
