@@ -61,6 +61,18 @@ test('a blob that is kept alone keeps nothing, unless something else needs it wh
     assert.deepEqual(await left(store), [manifest]);
   }));
 
+test('layers go together, whatever the order they were unpacked in', () =>
+  withStore(async ({ snapshots, collectGarbage }) => {
+    const keys = ['layer-2', 'layer-0', 'layer-1'];
+    for (const key of keys) await snapshots.prepare(`unpack-${key}`, undefined);
+    for (const [index, key] of keys.toSorted().entries())
+      await snapshots.commit(key, `unpack-${key}`, {
+        parent: index === 0 ? undefined : `layer-${index - 1}`,
+      });
+    const { snapshots: collected } = await collectGarbage({ roots: () => ({}) });
+    assert.deepEqual(collected, ['layer-2', 'layer-1', 'layer-0']);
+  }));
+
 test('a hostile document among the roots does not keep garbage from being collected', () =>
   withStore(async (store) => {
     const sha512 = `sha512:${'a'.repeat(128)}`;

@@ -103,8 +103,10 @@ export async function collectGarbage(
     collected.blobs.push(digest);
     collected.freedBytes += sizeBytes;
   }
-  // Children come after their parents in the list, and go before them.
-  for (const { key } of candidates.snapshots.reverse()) {
+  // Children go before their parents; layers that were unpacked side by side were not made in that order.
+  const heights = heightsOf(parents);
+  candidates.snapshots.sort((a, b) => (heights.get(b.key) ?? 0) - (heights.get(a.key) ?? 0));
+  for (const { key } of candidates.snapshots) {
     if (needed.snapshots.has(key) || fresh.snapshots.has(key)) continue;
     try {
       const { sizeBytes } = await snapshots.usage(key);
@@ -119,6 +121,19 @@ export async function collectGarbage(
     }
   }
   return collected;
+}
+
+/** How many snapshots each one stands on. */
+function heightsOf(parents: ReadonlyMap<string, string | undefined>): ReadonlyMap<string, number> {
+  const heights = new Map<string, number>();
+  for (const key of parents.keys()) {
+    const chain: string[] = [];
+    let below: string | undefined = key;
+    for (; below !== undefined && !heights.has(below); below = parents.get(below)) chain.push(below);
+    let height = below === undefined ? -1 : (heights.get(below) as number);
+    for (const above of chain.reverse()) heights.set(above, ++height);
+  }
+  return heights;
 }
 
 /**
