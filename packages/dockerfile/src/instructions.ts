@@ -15,6 +15,7 @@ export interface Heredoc {
   readonly name: string;
   /** `<<EOF` expands variables, `<<"EOF"` does not. */
   readonly expand: boolean;
+  /** Its lines with their ends; for `<<-` without the tabs that they begin with. */
   readonly content: string;
 }
 
@@ -23,12 +24,22 @@ interface Located {
   readonly range: Range;
   /** As it is written, continuation lines joined; what `docker history` shows. */
   readonly original: string;
+  /** The instruction's name as it is written: `from`. */
+  readonly keyword: string;
+  /** The comment lines directly above, without `#`; an empty line or comment ends them. */
+  readonly comments: readonly string[];
 }
 
 /** `NAME=VALUE` as it is written: quotes and variables are left to the expansion. */
 export interface Assignment {
   readonly name: string;
   readonly value: string;
+}
+
+interface Assigning {
+  readonly assignments: readonly Assignment[];
+  /** The old form, `ENV NAME the rest of the line`. */
+  readonly legacy: boolean;
 }
 
 /** Exec form (a JSON array), or a line for a shell. */
@@ -38,7 +49,10 @@ export type CommandLine =
 
 export interface RunMount {
   readonly type: 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh';
-  /** The options as they are written, before expansion, without `type`. */
+  /**
+   * The options as they are written, before expansion, without `type`. A name without `=` (`readonly`) has the value `true`;
+   * short names are the long ones: `src` is `source`, `dst` and `destination` are `target`, `ro` is `readonly`, `rw` is `readwrite`.
+   */
   readonly options: ReadonlyMap<string, string>;
 }
 
@@ -65,11 +79,14 @@ export type Instruction = Located &
         readonly kind: 'FROM';
         readonly image: string;
         readonly platform: string | undefined;
+        /** In lower case. */
         readonly name: string | undefined;
+        /** `AS` and the name as they are written. */
+        readonly written: { readonly as: string; readonly name: string } | undefined;
       }
     | { readonly kind: 'ARG'; readonly args: readonly { name: string; value: string | undefined }[] }
-    | { readonly kind: 'ENV'; readonly assignments: readonly Assignment[] }
-    | { readonly kind: 'LABEL'; readonly assignments: readonly Assignment[] }
+    | ({ readonly kind: 'ENV' } & Assigning)
+    | ({ readonly kind: 'LABEL' } & Assigning)
     | {
         readonly kind: 'RUN';
         readonly command: CommandLine;
@@ -108,18 +125,29 @@ export type Instruction = Located &
     | { readonly kind: 'MAINTAINER'; readonly name: string }
   );
 
+export type Escape = '\\' | '`';
+
+export type InstructionKind = Instruction['kind'];
+export type InstructionOf<K extends InstructionKind> = Extract<Instruction, { kind: K }>;
+
 /** A stage: its FROM and what follows. */
 export interface Stage {
-  readonly from: Extract<Instruction, { kind: 'FROM' }>;
+  readonly from: InstructionOf<'FROM'>;
   readonly instructions: readonly Instruction[];
 }
 
 export interface Dockerfile {
+  /** How errors call it: `Dockerfile`. */
+  readonly name: string;
+  /** What takes a character's meaning and joins lines: a backslash unless `# escape=` says otherwise. */
+  readonly escape: Escape;
   /** `# syntax=`, `# escape=`, `# check=`. */
   readonly directives: ReadonlyMap<string, string>;
   /** ARGs before the first FROM. */
-  readonly globalArgs: readonly Extract<Instruction, { kind: 'ARG' }>[];
+  readonly globalArgs: readonly InstructionOf<'ARG'>[];
   readonly stages: readonly Stage[];
+  /** Instructions with empty lines between their continuation lines. */
+  readonly emptyContinuations: readonly Range[];
   /** The text, for excerpts in errors. */
   readonly text: string;
 }
