@@ -496,27 +496,32 @@ test('a no-op request on a kept connection takes well under 0.3 ms', async (t) =
   assert.ok(msEach < 1.5, `${msEach} ms`);
 });
 
-test('a refusal in the middle of a body arrives, though the client is still sending and reads late', async (t) => {
-  const refuse: Route = {
-    method: 'PATCH',
-    path: '/blob',
-    handler: async ({ body }) => {
-      for await (const _ of body) throw new SlipwayError('PermissionDenied', 'over quota');
-      return empty(204);
-    },
-  };
-  const socket = net.connect(await start(t, [refuse]));
-  const errors: unknown[] = [];
-  socket.on('error', (error) => errors.push(error));
-  const piece = Buffer.alloc(64 * 1024);
-  const pieces = 16;
-  socket.write(`PATCH /blob HTTP/1.1\r\nHost: x\r\nContent-Length: ${piece.byteLength * pieces}\r\n\r\n`);
-  for (let sent = 0; sent < pieces; sent++) {
-    socket.write(piece);
-    await sleep(5);
-  }
-  const [answer] = await once(socket, 'data', { signal: AbortSignal.timeout(5_000) });
-  assert.match(String(answer), /^HTTP\/1\.1 403 [\s\S]*over quota/);
-  assert.deepEqual(errors, []);
-  socket.destroy();
-});
+for (const connection of ['keep-alive', 'close']) {
+  test(`a refusal in the middle of a body arrives, though the client is still sending and reads late (${connection})`, async (t) => {
+    const refuse: Route = {
+      method: 'PATCH',
+      path: '/blob',
+      handler: async ({ body }) => {
+        for await (const _ of body) throw new SlipwayError('PermissionDenied', 'over quota');
+        return empty(204);
+      },
+    };
+    const socket = net.connect(await start(t, [refuse]));
+    const errors: unknown[] = [];
+    socket.on('error', (error) => errors.push(error));
+    const piece = Buffer.alloc(64 * 1024);
+    const pieces = 16;
+    socket.write(
+      `PATCH /blob HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\nContent-Length: ${piece.byteLength * pieces}\r\n\r\n`,
+    );
+    for (let sent = 0; sent < pieces; sent++) {
+      socket.write(piece);
+      await sleep(5);
+    }
+    const [answer] = await once(socket, 'data', { signal: AbortSignal.timeout(5_000) });
+    assert.match(String(answer), /^HTTP\/1\.1 403 [\s\S]*over quota/);
+    assert.deepEqual(errors, []);
+    if (connection === 'close') await once(socket, 'close', { signal: AbortSignal.timeout(5_000) });
+    else socket.destroy();
+  });
+}

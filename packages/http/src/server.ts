@@ -111,7 +111,7 @@ class Connections {
       const reply = await this.#reply(site, incoming, gone);
       // A stream may read the body while it is written, as load and import do.
       if (!incoming.complete && reply.kind !== 'stream' && reply.kind !== 'hijack') {
-        this.#giveUpBody(incoming);
+        this.#giveUpBody(incoming, response);
       }
       if (reply.kind === 'hijack') {
         await hijackResponse(incoming, response, reply, this.#hijackContext(site, gone()));
@@ -241,13 +241,19 @@ class Connections {
 
   /**
    * The handler answered without reading the body to its end: read on for a moment, so that the answer arrives. The answer
-   * must not say `Connection: close`, after which Node closes at once, and what still comes would reset the connection.
+   * must not say `Connection: close`, after which Node closes at once, and what still comes would reset the connection: a
+   * client that asked for it gets it once all has come.
    */
-  #giveUpBody(incoming: IncomingMessage): void {
+  #giveUpBody(incoming: IncomingMessage, response: ServerResponse): void {
     if (incoming.complete || incoming.readableFlowing === true) return;
-    incoming.resume();
     const { socket } = incoming;
-    const timer = this.#clock.timer(UNREAD_BODY_MS, () => socket.destroySoon());
+    const close = () => socket.destroySoon();
+    if (!response.headersSent && !response.shouldKeepAlive) {
+      response.shouldKeepAlive = true;
+      incoming.once('end', () => (response.writableFinished ? close() : response.once('finish', close)));
+    }
+    incoming.resume();
+    const timer = this.#clock.timer(UNREAD_BODY_MS, close);
     incoming.once('close', () => timer[Symbol.dispose]());
   }
 

@@ -179,8 +179,8 @@ export class BlobDownloads {
       tell({ kind: 'complete' });
       return { resumedBytes, error: undefined };
     } catch (error) {
-      // On a full disk the room is worth more than the bytes.
-      if (isDiskFull(error)) await ingest.abandon();
+      // On a full disk the room is worth more than the bytes, and without bytes there is nothing to go on with.
+      if (isDiskFull(error) || ingest.writtenBytes === 0) await ingest.abandon();
       return { resumedBytes, error: inRepository(error, from) };
     }
   }
