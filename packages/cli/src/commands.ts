@@ -166,7 +166,16 @@ const GROUPS: CommandTree['groups'] = {
     top,
   },
   Control: { create, kill, pause, unpause, rename, update, wait, export: export_ },
-  Images: { images, load, save, import: import_, tag, rmi, history },
+  Images: {
+    package: { load: () => import('./commands/package.ts') },
+    images,
+    load,
+    save,
+    import: import_,
+    tag,
+    rmi,
+    history,
+  },
   Registries: {
     pull,
     push,
