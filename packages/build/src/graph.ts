@@ -12,6 +12,8 @@ export interface Vertex {
   /** Run it although its result is known (`--no-cache`). */
   readonly ignoreCache: boolean;
   readonly platform: Platform;
+  /** Seconds since the epoch (`SOURCE_DATE_EPOCH`): no file of its layer is younger. */
+  readonly sourceDateEpochS?: number | undefined;
 }
 
 export type Operation =

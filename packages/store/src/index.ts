@@ -12,6 +12,7 @@ export { type Database, openDatabase } from './database/database.ts';
 export { type Lease, type LeasedResources, type Leases, openLeases } from './leases/leases.ts';
 export { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
 export type * from './snapshots/snapshots.ts';
+export { measureTree } from './snapshots/usage.ts';
 export { openStore, type Store, type StoreOptions } from './store.ts';
 export * as syscalls from './syscalls.ts';
 export { openInRoot } from './syscalls.ts';

@@ -30,6 +30,8 @@ export interface CopyRequest extends Selection {
   readonly destination: string;
   /** Undefined: owners stay as they are in the source. */
   readonly owner: Ids | undefined;
+  /** Undefined: an archive's files belong to whom it says. */
+  readonly archiveOwner: Ids | undefined;
   readonly mode: string | undefined;
   readonly unpack: boolean;
   /** The source is a file system of images, whose files have attributes of their own. */
@@ -73,7 +75,8 @@ class Copy {
     if (!isFolder && unpack && (await isArchive(this.#source, match.path))) {
       const folder = this.#resolved(cleanPath(toLatin1(this.#request.destination)));
       this.#into.makeFolders(folder, this.#ids());
-      await unpackArchive(this.#source, match.path, this.#into.tree, folder, this.#request);
+      const { archiveOwner: owner, signal } = this.#request;
+      await unpackArchive(this.#source, match.path, this.#into.tree, folder, { owner, signal });
       return;
     }
     const target = this.#targetOf(match, isFolder, isOneOfSeveral);

@@ -23,6 +23,8 @@ export interface PackOptions {
   readonly name?: string | undefined;
   /** `overlay`: char devices 0:0 and opaque folders of an overlayfs upper become `.wh.` entries. */
   readonly whiteouts?: 'overlay' | 'none' | undefined;
+  /** Nothing is said to have changed later than this. */
+  readonly latestNs?: bigint | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -61,12 +63,13 @@ async function* packNode(fd: number, name: Buffer, state: PackState): AsyncGener
   }
   const inode = `${stats.dev}:${stats.ino}`;
   const earlier = state.links.get(inode);
+  const { latestNs } = state.options;
   const common = {
     name,
     mode: Number(stats.mode & 0o7777n),
     uid: Number(stats.uid),
     gid: Number(stats.gid),
-    mtimeNs: stats.mtimeNs,
+    mtimeNs: latestNs !== undefined && stats.mtimeNs > latestNs ? latestNs : stats.mtimeNs,
   };
   if (earlier !== undefined) {
     yield formatTarHeader({ ...common, type: 'hardlink', linkName: earlier });

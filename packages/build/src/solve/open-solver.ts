@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, type HostPath, hostPath, type Logger, type Random } from '@slipway/base';
+import type { Digest } from '@slipway/oci';
+import type { Runtime } from '@slipway/runtime';
+import type { Store } from '@slipway/store';
+import { CacheMounts } from '../cache/cache-mounts.ts';
+import { Folders } from '../cache/folders.ts';
+import { listCache, pruneCache } from '../cache/prune.ts';
+import { CacheRecords, type ResultRecord } from '../cache/records.ts';
+import { FileHashes } from '../files/hash.ts';
+import { KEY_PREFIX } from '../operations/rootfs.ts';
+import type { BuildHost, Solver } from '../solver.ts';
+import type { SolverContext } from './context.ts';
+import { SharedSteps } from './shared-steps.ts';
+import { Slots } from './slots.ts';
+import { Solve } from './solve.ts';
+
+export interface OpenSolverOptions {
+  readonly store: Store;
+  readonly runtime: Runtime;
+  readonly host: BuildHost;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** `DATA/build`; made when it is not there. On the file system of the snapshots. */
+  readonly root: HostPath;
+  readonly config: {
+    /** Where the cgroups of steps go, e.g. `/slipway`. */
+    readonly cgroupParent: string;
+    /** Steps that may work at once. */
+    readonly parallelism: number;
+  };
+}
+
+const SIGKILL = 9;
+
+/** Opens the solver over its cache, and takes away what an earlier process left in the middle of a step. */
+export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
+  const { store, runtime, host, clock, random, logger, root, config } = options;
+  const folderOf = (name: string) => {
+    const path = hostPath(join(root, name));
+    mkdirSync(path, { recursive: true, mode: 0o711 });
+    return path;
+  };
+  const runRoot = folderOf('run');
+  // Named by the data root, for two daemons may share the machine.
+  const secretRoot = hostPath(
+    `/dev/shm/slipway-build-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`,
+  );
+  await sweep({ store, runtime, runRoot, secretRoot });
+  mkdirSync(secretRoot, { recursive: true, mode: 0o700 });
+  const records = new CacheRecords(store.database);
+  const folders = new Folders(folderOf('folders'), { records, clock, random });
+  const context: SolverContext = {
+    store,
+    runtime,
+    host,
+    clock,
+    random,
+    logger,
+    runRoot,
+    secretRoot,
+    emptyPath: folderOf('empty'),
+    cgroupParent: config.cgroupParent,
+    records,
+    folders,
+    cacheMounts: new CacheMounts(folders),
+    hashes: new FileHashes(),
+    steps: new SharedSteps<ResultRecord>(),
+    slots: new Slots(Math.max(1, config.parallelism)),
+    inUse: new Map(),
+  };
+  return {
+    solve: (vertex, solveOptions) => new Solve(context, solveOptions).run(vertex),
+    listCache: () => listCache(context),
+    prune: (pruneOptions) => pruneCache(context, pruneOptions),
+    roots() {
+      const blobs = new Set<Digest>();
+      const snapshots = new Set<string>();
+      for (const { layers } of records.listResults()) {
+        for (const { blob, chainId } of layers) {
+          blobs.add(blob.digest);
+          snapshots.add(chainId);
+        }
+      }
+      return { blobs: [...blobs], snapshots: [...snapshots] };
+    },
+    async [Symbol.asyncDispose]() {
+      await context.steps.idle();
+      rmSync(secretRoot, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Containers, snapshots and folders of steps that will never end. */
+async function sweep({
+  store,
+  runtime,
+  runRoot,
+  secretRoot,
+}: Pick<SolverContext, 'store' | 'runtime' | 'runRoot' | 'secretRoot'>): Promise<void> {
+  for (const key of readdirSync(runRoot)) {
+    const bundle = hostPath(join(runRoot, key));
+    const found = await runtime.adopt(key, bundle);
+    if (found !== undefined && 'task' in found) {
+      await found.task.signal(SIGKILL).catch(() => {});
+      await found.task.exited;
+      await found.task.delete();
+    }
+    rmSync(bundle, { recursive: true, force: true });
+  }
+  for await (const { key, kind } of store.snapshots.list()) {
+    if (kind === 'active' && key.startsWith(KEY_PREFIX)) await store.snapshots.remove(key);
+  }
+  rmSync(secretRoot, { recursive: true, force: true });
+}

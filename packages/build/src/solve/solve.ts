@@ -1,0 +1,462 @@
+import { errorMessage, SlipwayError } from '@slipway/base';
+import type { Digest } from '@slipway/oci';
+import type { Lease } from '@slipway/store';
+import type { Layers, ResultRecord } from '../cache/records.ts';
+import type { Operation, Vertex } from '../graph.ts';
+import { commitLayer, isUnchanged } from '../operations/commit-layer.ts';
+import { performFileActions } from '../operations/files.ts';
+import type { Input } from '../operations/inputs.ts';
+import { openWorkspace, topChainId } from '../operations/rootfs.ts';
+import { runCommand } from '../operations/run.ts';
+import type { BuildEvent, BuildResult, SolveOptions } from '../solver.ts';
+import { openGit } from '../sources/git.ts';
+import { openHttp } from '../sources/http.ts';
+import { openLocal } from '../sources/local.ts';
+import { vertexDigest } from '../vertex-digest.ts';
+import type { SolverContext } from './context.ts';
+import { contentKey, definitionKey, imageIdentity } from './keys.ts';
+import type { StepOutput } from './shared-steps.ts';
+
+type VertexOf<K extends Operation['kind']> = Vertex & { readonly operation: Extract<Operation, { kind: K }> };
+type LayersInput = Extract<Input, { kind: 'layers' }>;
+
+/** One call of `Solver.solve`. */
+export class Solve {
+  readonly #context: SolverContext;
+  readonly #options: SolveOptions;
+  readonly #controller = new AbortController();
+  readonly #inputs = new Map<string, Promise<Input>>();
+  readonly #definitionKeys = new Map<Vertex, Digest | undefined>();
+  readonly #resources = new AsyncDisposableStack();
+  /** Images that nobody has had to fetch. */
+  readonly #untouchedImages = new Map<Digest, Vertex>();
+  readonly #announced = new Set<Digest>();
+  readonly #used = new Set<string>();
+  readonly #lease: Lease;
+
+  constructor(context: SolverContext, options: SolveOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#lease = context.store.database.relaxed(() => context.store.leases.acquire());
+  }
+
+  /** Everything that was held for it is given back when this settles, but for the result's lease. */
+  async run(vertex: Vertex): Promise<BuildResult> {
+    const { signal } = this.#options;
+    const onAbort = () => this.#controller.abort(canceled(signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    let done = false;
+    try {
+      const layers = await this.#solveTop(vertex);
+      done = true;
+      return { layers, lease: this.#lease };
+    } catch (error) {
+      this.#controller.abort(canceled(error));
+      throw this.#options.signal.aborted ? canceled(this.#options.signal.reason) : error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      await Promise.allSettled(this.#inputs.values());
+      await this.#resources.disposeAsync();
+      this.#release();
+      if (!done) await this.#lease[Symbol.asyncDispose]();
+    }
+  }
+
+  async #solveTop(vertex: Vertex): Promise<Layers> {
+    this.#announce(vertex);
+    const input = await this.#input(vertex);
+    if (input.kind === 'folder') return await this.#solveTop(copyOf(vertex));
+    const layers = await input.layers(this.#controller.signal);
+    const top = topChainId(layers);
+    this.#context.store.database.relaxed(() =>
+      this.#lease.add({
+        blobs: layers.map(({ blob }) => blob.digest),
+        snapshots: top === undefined ? [] : [top],
+      }),
+    );
+    for (const image of this.#untouchedImages.values()) this.#emitCached(image);
+    return layers;
+  }
+
+  /** What a vertex comes to, each once. The first that fails stops the others. */
+  #input(vertex: Vertex): Promise<Input> {
+    const name = `${vertexDigest(vertex)}${vertex.ignoreCache ? ' again' : ''}`;
+    let input = this.#inputs.get(name);
+    if (input === undefined) {
+      input = this.#open(vertex);
+      this.#inputs.set(name, input);
+      input.catch((error) => this.#controller.abort(canceled(error)));
+    }
+    return input;
+  }
+
+  #open(vertex: Vertex): Promise<Input> {
+    switch (vertex.operation.kind) {
+      case 'scratch':
+        return Promise.resolve({
+          kind: 'layers',
+          identity: 'scratch',
+          layers: async () => [],
+          recordId: undefined,
+        });
+      case 'image':
+        return Promise.resolve(this.#openImage(vertex as VertexOf<'image'>));
+      case 'local':
+        return this.#openLocal(vertex as VertexOf<'local'>);
+      case 'http':
+        return this.#openHttp(vertex as VertexOf<'http'>);
+      case 'git':
+        return this.#openGit(vertex as VertexOf<'git'>);
+      default:
+        return this.#step(vertex);
+    }
+  }
+
+  #openImage(vertex: VertexOf<'image'>): LayersInput {
+    this.#untouchedImages.set(vertexDigest(vertex), vertex);
+    let fetched: Promise<Layers> | undefined;
+    const layers = () => {
+      fetched ??= this.#fetchImage(vertex);
+      return fetched;
+    };
+    return { kind: 'layers', identity: imageIdentity(vertex), layers, recordId: undefined };
+  }
+
+  #fetchImage(vertex: VertexOf<'image'>): Promise<Layers> {
+    this.#untouchedImages.delete(vertexDigest(vertex));
+    const { host, store } = this.#context;
+    const { reference, manifest } = vertex.operation;
+    return this.#timed(vertex, async (signal) => {
+      const image = await host.fetchImage(reference, manifest, {
+        platform: vertex.platform,
+        session: this.#options.session,
+        signal,
+        onProgress: ({ id, currentBytes, totalBytes, done }) =>
+          this.#progress(vertex, id, currentBytes, totalBytes, done),
+      });
+      const layers = image.layers.map((layer) => ({ ...layer, madeBy: undefined }));
+      const top = topChainId(layers);
+      store.database.relaxed(() =>
+        this.#lease.add({
+          blobs: [manifest.digest, ...layers.map(({ blob }) => blob.digest)],
+          snapshots: top === undefined ? [] : [top],
+        }),
+      );
+      return layers;
+    });
+  }
+
+  #openLocal(vertex: VertexOf<'local'>): Promise<Input> {
+    const { folders } = this.#context;
+    const { session } = this.#options;
+    return this.#timed(vertex, async (signal) => {
+      let received = 0;
+      const onProgress = (bytes: number) => {
+        received = bytes;
+        this.#progress(vertex, 'transferring context', bytes, undefined, false);
+      };
+      const call = { signal, onProgress };
+      const folder = this.#resources.use(await openLocal(vertex.operation, { folders, session }, call));
+      this.#progress(vertex, 'transferring context', received, undefined, true);
+      return { kind: 'folder', path: folder.path };
+    });
+  }
+
+  #openHttp(vertex: VertexOf<'http'>): Promise<Input> {
+    return this.#timed(vertex, async (signal) => {
+      const { folder } = await openHttp(vertex.operation, this.#context, {
+        signal,
+        onProgress: (current, total) =>
+          this.#progress(vertex, vertex.operation.fileName, current, total, current === total),
+      });
+      this.#resources.use(folder);
+      return { kind: 'folder', path: folder.path };
+    });
+  }
+
+  #openGit(vertex: VertexOf<'git'>): Promise<Input> {
+    return this.#timed(vertex, async (signal) => {
+      const { session } = this.#options;
+      const { folder, path } = await openGit(vertex.operation, this.#context.folders, { session, signal });
+      this.#resources.use(folder);
+      return { kind: 'folder', path };
+    });
+  }
+
+  async #step(vertex: Vertex): Promise<Input> {
+    const { records } = this.#context;
+    const fastKey = definitionKey(vertex, this.#definitionKeys);
+    const early = fastKey === undefined ? undefined : await this.#findResult(fastKey);
+    if (early !== undefined) {
+      this.#emitCachedTree(vertex);
+      return this.#use(early);
+    }
+    const inputs = await Promise.all(vertex.inputs.map((input) => this.#input(input)));
+    const { signal } = this.#controller;
+    signal.throwIfAborted();
+    try {
+      const key = await contentKey(this.#context, vertex, inputs, signal);
+      const known = vertex.ignoreCache ? undefined : await this.#findResult(key);
+      if (known !== undefined) {
+        if (fastKey !== undefined) records.addKey(fastKey, known.id);
+        this.#emitCached(vertex);
+        return this.#use(known);
+      }
+      return this.#use(await this.#share(vertex, inputs, key, fastKey));
+    } catch (error) {
+      if (!this.#announced.has(vertexDigest(vertex))) this.#failed(vertex, undefined, error);
+      throw error;
+    }
+  }
+
+  /** Makes it, or waits for who makes it. */
+  async #share(
+    vertex: Vertex,
+    inputs: readonly Input[],
+    key: Digest,
+    fastKey: Digest | undefined,
+  ): Promise<ResultRecord> {
+    const digest = vertexDigest(vertex);
+    let startedAtMs: number | undefined;
+    const watcher = {
+      signal: this.#controller.signal,
+      onStart: (atMs: number) => {
+        startedAtMs = atMs;
+        this.#emitVertex(vertex, { startedAtMs });
+      },
+      onOutput: (output: StepOutput) => this.#options.onEvent({ kind: 'log', digest, ...output }),
+    };
+    const name = `${key}${vertex.ignoreCache ? ' again' : ''}`;
+    try {
+      const keys = fastKey === undefined ? [key] : [key, fastKey];
+      const result = await this.#context.steps.run(name, watcher, async ({ signal, onStart, onOutput }) => {
+        using _slot = await this.#context.slots.acquire(signal);
+        onStart(this.#context.clock.nowMs());
+        return await this.#make(vertex, inputs, keys, { signal, onOutput });
+      });
+      this.#emitVertex(vertex, { startedAtMs, completedAtMs: this.#context.clock.nowMs() });
+      return result;
+    } catch (error) {
+      this.#failed(vertex, startedAtMs, error);
+      throw error;
+    }
+  }
+
+  async #make(
+    vertex: Vertex,
+    inputs: readonly Input[],
+    keys: readonly string[],
+    step: { readonly signal: AbortSignal; readonly onOutput: (output: StepOutput) => void },
+  ): Promise<ResultRecord> {
+    const { store, records, clock, random } = this.#context;
+    const { operation } = vertex;
+    const below = await (inputs[0] as LayersInput).layers(step.signal);
+    const lease = store.database.relaxed(() => store.leases.acquire());
+    try {
+      await using workspace = await openWorkspace(this.#context, below, step.signal);
+      if (operation.kind === 'run') {
+        await runCommand(this.#context, workspace, {
+          operation,
+          inputs,
+          session: this.#options.session,
+          ...step,
+        });
+      } else if (operation.kind === 'files') {
+        await performFileActions(this.#context, workspace, operation.actions, inputs, step.signal);
+        await workspace.sandbox[Symbol.asyncDispose]();
+      }
+      // A RUN always makes a layer, as BuildKit has it.
+      const adds = operation.kind === 'run' || !(await isUnchanged(this.#context, workspace.key));
+      const layer = adds
+        ? await commitLayer(this.#context, workspace.key, below, {
+            madeBy: vertexDigest(vertex),
+            sourceDateEpochS: vertex.sourceDateEpochS,
+            lease,
+            signal: step.signal,
+          })
+        : undefined;
+      const now = clock.nowMs();
+      const result: ResultRecord = {
+        id: random.hex(12),
+        layers: layer === undefined ? below : [...below, layer],
+        parents: inputs.flatMap((input) =>
+          input.kind === 'layers' && input.recordId ? [input.recordId] : [],
+        ),
+        description: vertex.title,
+        sizeBytes: layer?.blob.size ?? 0,
+        createdAtMs: now,
+        lastUsedAtMs: now,
+        usageCount: 0,
+      };
+      records.addResult(result, keys);
+      return result;
+    } finally {
+      await store.database.relaxed(() => lease[Symbol.asyncDispose]());
+    }
+  }
+
+  /** A result of which everything is still there. */
+  async #findResult(key: string): Promise<ResultRecord | undefined> {
+    const { records, store } = this.#context;
+    const result = records.findResult(key);
+    const top = result?.layers.at(-1);
+    if (result === undefined || top === undefined) return result;
+    this.#hold(result.id);
+    const [snapshot, blob] = await Promise.all([
+      store.snapshots.find(top.chainId),
+      store.content.find(top.blob.digest),
+    ]);
+    if (snapshot !== undefined && blob !== undefined) return result;
+    records.removeResult(result.id);
+    return undefined;
+  }
+
+  #use(result: ResultRecord): Input {
+    this.#hold(result.id);
+    const top = topChainId(result.layers);
+    return {
+      kind: 'layers',
+      identity: top === undefined ? 'scratch' : top,
+      layers: async () => result.layers,
+      recordId: result.id,
+    };
+  }
+
+  /** Nothing prunes it until the solve has ended. */
+  #hold(id: string): void {
+    const { inUse } = this.#context;
+    if (this.#used.has(id)) return;
+    this.#used.add(id);
+    inUse.set(id, (inUse.get(id) ?? 0) + 1);
+  }
+
+  #release(): void {
+    const { inUse, records, clock } = this.#context;
+    for (const id of this.#used) {
+      const left = (inUse.get(id) ?? 1) - 1;
+      if (left === 0) inUse.delete(id);
+      else inUse.set(id, left);
+    }
+    if (this.#used.size > 0) records.markUsed(this.#used, clock.nowMs());
+  }
+
+  /** Runs a source's work with the vertex's beginning and end told. */
+  async #timed<T>(vertex: Vertex, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock } = this.#context;
+    const { signal } = this.#controller;
+    const startedAtMs = clock.nowMs();
+    this.#emitVertex(vertex, { startedAtMs });
+    try {
+      signal.throwIfAborted();
+      const result = await work(signal);
+      this.#emitVertex(vertex, { startedAtMs, completedAtMs: clock.nowMs() });
+      return result;
+    } catch (error) {
+      this.#failed(vertex, startedAtMs, error);
+      throw error;
+    }
+  }
+
+  /** All vertices, inputs first, before anything happens to them. */
+  #announce(vertex: Vertex, seen = new Set<Digest>()): void {
+    const digest = vertexDigest(vertex);
+    if (seen.has(digest)) return;
+    seen.add(digest);
+    for (const input of vertex.inputs) this.#announce(input, seen);
+    if (vertex.operation.kind !== 'scratch') this.#emitVertex(vertex, {}, false);
+  }
+
+  #emitCachedTree(vertex: Vertex): void {
+    if (this.#announced.has(vertexDigest(vertex))) return;
+    for (const input of vertex.inputs) this.#emitCachedTree(input);
+    this.#emitCached(vertex);
+  }
+
+  #emitCached(vertex: Vertex): void {
+    const now = this.#context.clock.nowMs();
+    this.#emitVertex(vertex, { startedAtMs: now, completedAtMs: now, cached: true });
+  }
+
+  #failed(vertex: Vertex, startedAtMs: number | undefined, error: unknown): void {
+    const now = this.#context.clock.nowMs();
+    this.#emitVertex(vertex, {
+      startedAtMs: startedAtMs ?? now,
+      completedAtMs: now,
+      error: this.#controller.signal.aborted ? 'context canceled' : errorMessage(error),
+    });
+  }
+
+  #emitVertex(
+    vertex: Vertex,
+    state: Partial<
+      Pick<Extract<BuildEvent, { kind: 'vertex' }>, 'startedAtMs' | 'completedAtMs' | 'cached' | 'error'>
+    >,
+    isBegun = true,
+  ): void {
+    if (vertex.operation.kind === 'scratch') return;
+    const digest = vertexDigest(vertex);
+    if (isBegun) this.#announced.add(digest);
+    this.#options.onEvent({
+      kind: 'vertex',
+      digest,
+      title: vertex.title,
+      inputs: vertex.inputs.filter(({ operation }) => operation.kind !== 'scratch').map(vertexDigest),
+      startedAtMs: undefined,
+      completedAtMs: undefined,
+      cached: false,
+      error: undefined,
+      ...state,
+    });
+  }
+
+  #progress(
+    vertex: Vertex,
+    name: string,
+    currentBytes: number,
+    totalBytes: number | undefined,
+    done: boolean,
+  ): void {
+    const now = this.#context.clock.nowMs();
+    this.#options.onEvent({
+      kind: 'progress',
+      digest: vertexDigest(vertex),
+      name,
+      currentBytes,
+      totalBytes,
+      startedAtMs: now,
+      completedAtMs: done ? now : undefined,
+    });
+  }
+}
+
+/** A source by itself as a file system. */
+const copyOf = (vertex: Vertex): Vertex => ({
+  operation: {
+    kind: 'files',
+    actions: [
+      {
+        kind: 'copy',
+        from: 1,
+        source: '/',
+        destination: '/',
+        owner: undefined,
+        mode: undefined,
+        contentsOnly: true,
+        unpack: false,
+        parents: false,
+        excludes: [],
+        allowNothing: true,
+      },
+    ],
+  },
+  inputs: [{ ...vertex, operation: { kind: 'scratch' }, inputs: [], title: 'scratch' }, vertex],
+  title: vertex.title,
+  ignoreCache: false,
+  platform: vertex.platform,
+});
+
+function canceled(cause: unknown): SlipwayError {
+  if (cause instanceof SlipwayError) return cause;
+  return new SlipwayError('Canceled', 'the build was canceled', { cause });
+}
