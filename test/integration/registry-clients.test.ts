@@ -54,7 +54,10 @@ for (const guarded of [false, true]) {
       await must('docker', 'pull', '-q', name);
       const id = await must('docker', 'inspect', '-f', '{{.Id}}', name);
       assert.equal(id, await must('docker', 'inspect', '-f', '{{.Id}}', 'busybox'));
-      assert.match(await must('docker', 'search', `${registry}/app`), /^docker\/app /m);
+      assert.match(
+        await must('docker', 'search', `${registry}/app`),
+        new RegExp(`^${registry}/docker/app `, 'm'),
+      );
     });
 
     test('docker puts images together under one name', async () => {

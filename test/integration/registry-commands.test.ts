@@ -69,6 +69,34 @@ describe('the keeping of the registry', () => {
     await push('team/app:1', changed);
   });
 
+  test('a repository can be made before the first push, with what holds for it', async () => {
+    const made = await slipway('registry', 'create', '--quota', '1k', '--immutable-tags', 'made/app');
+    assert.equal(made, 'made/app');
+    const again = await engine.slipway('registry', 'create', 'made/app');
+    assert.deepEqual([again.code, /made\/app is there already/.test(again.stderr)], [1, true], again.stderr);
+    assert.match(await slipway('registry', 'settings', 'made/app'), /^Immutable tags: true\nQuota: 1KiB$/m);
+    await slipway('registry', 'rm', 'made/app');
+  });
+
+  test('a tag, a manifest and a repository are removed by their names', async () => {
+    await push('gone:1');
+    await push('gone:2');
+    const digest = /^1,2 +(sha256:\w+) /m.exec(
+      await slipway('registry', 'inspect', '--no-trunc', 'gone'),
+    )?.[1];
+    assert.equal(await slipway('registry', 'rm', 'gone:1'), 'gone:1');
+    assert.match(await slipway('registry', 'inspect', 'gone'), /^2 /m);
+    const unknown = await engine.slipway('registry', 'rm', 'gone:1');
+    assert.deepEqual(
+      [unknown.code, /manifest 1 .*not found/.test(unknown.stderr)],
+      [1, true],
+      unknown.stderr,
+    );
+    await slipway('registry', 'rm', `gone@${digest}`);
+    assert.doesNotMatch(await slipway('registry', 'inspect', 'gone'), /image/);
+    await slipway('registry', 'rm', 'gone');
+  });
+
   test('a quota refuses what goes beyond it, and none lifts it', async () => {
     const settings = await slipway('registry', 'settings', 'small', '--quota', '1k').catch(String);
     assert.match(settings, /small/, 'a repository that is not there has no settings');
@@ -172,7 +200,7 @@ describe('the accounts of the registry', () => {
     assert.deepEqual([denied.code, /denied/.test(denied.stderr)], [1, true], denied.stderr);
     const search = async (term: string) =>
       await slipway('search', '--format', '{{.Name}}', `${host}/${term}`);
-    assert.deepEqual([await search('team'), await search('hooked')], ['team/app', '']);
+    assert.deepEqual([await search('team'), await search('hooked')], [`${host}/team/app`, '']);
   });
 
   test('what an account may do changes at once, and so does its password', async () => {

@@ -165,8 +165,8 @@ describe('pulls and pushes with docker-registry', { skip: missing }, () => {
     assert.equal(remote[0].descriptor.digest, await must('crane', 'digest', target));
     const arm = ['--platform', 'linux/arm64', '-f', '{{.config.architecture}}', target];
     assert.equal(await slipway('image', 'inspect', '--remote', ...arm), 'arm64');
-    assert.match(await slipway('search', `${host}/sever`), /^several /m);
-    assert.match(await must('docker', 'search', `${host}/sever`), /^several /m);
+    assert.match(await slipway('search', `${host}/sever`), new RegExp(`^${host}/several `, 'm'));
+    assert.match(await must('docker', 'search', `${host}/sever`), new RegExp(`^${host}/several `, 'm'));
   });
 
   test('what is not there is named, and so is a registry that is not', async () => {

@@ -93,6 +93,7 @@ const manifest: Noun = {
 const registry: Noun = {
   summary: "Manage the daemon's own registry",
   commands: {
+    create: { load: () => import('./commands/registry-create.ts') },
     gc: { load: () => import('./commands/registry-gc.ts') },
     inspect: { load: () => import('./commands/registry-inspect.ts') },
     ls: { load: () => import('./commands/registry-ls.ts') },

@@ -33,6 +33,14 @@ export class Registry {
     return this.#connection.json('GET', `${at(repository)}/manifests`);
   }
 
+  /** A first push makes a repository too, without settings of its own. */
+  create(
+    name: string,
+    settings: { readonly immutableTags?: boolean; readonly quotaBytes?: number | null },
+  ): Promise<RegistryRepository> {
+    return this.#connection.json('POST', '/slipway/registry/repositories', { json: { name, ...settings } });
+  }
+
   /** A quota of null takes the quota away. */
   configure(
     repository: string,
@@ -43,6 +51,11 @@ export class Registry {
 
   remove(repository: string, options: { readonly force?: boolean }): Promise<void> {
     return this.#connection.empty('DELETE', at(repository), { query: options });
+  }
+
+  /** A tag alone, or by its digest a manifest with its tags. */
+  removeManifest(repository: string, reference: string): Promise<void> {
+    return this.#connection.empty('DELETE', `${at(repository)}/manifests`, { query: { reference } });
   }
 
   webhooks(): Promise<RegistryWebhook[]> {

@@ -1,4 +1,4 @@
-import { KEEPER } from '@slipway/distribution/server';
+import { isDigestReference, KEEPER } from '@slipway/distribution/server';
 import { empty, json, queryFlag, type Route, type RouteRequest, readJson } from '@slipway/http';
 import { z } from 'zod';
 import type { Registry, RepositorySettings } from './registry.ts';
@@ -82,6 +82,17 @@ function repositoryRoutes(registry: Registry): Route[] {
       method: 'GET',
       path: '/slipway/registry/repositories/*/manifests',
       handler: async (request) => json(200, await registry.describeManifests(nameOf(request))),
+    },
+    {
+      method: 'DELETE',
+      path: '/slipway/registry/repositories/*/manifests',
+      handler: async (request) => {
+        const reference = request.query.get('reference') ?? '';
+        await (isDigestReference(reference)
+          ? registry.deleteManifest(nameOf(request), reference, KEEPER)
+          : registry.deleteTag(nameOf(request), reference, KEEPER));
+        return empty(204);
+      },
     },
     {
       method: 'GET',

@@ -82,7 +82,10 @@ export async function inspectRemote(
   });
 }
 
-/** @throws InvalidArgument for a limit out of range; NotImplemented where the registry cannot search */
+/**
+ * Names come as they can be pulled, with the registry's host unless it is Docker Hub.
+ * @throws InvalidArgument for a limit out of range; NotImplemented where the registry cannot search
+ */
 export async function searchRegistry(
   context: TransferContext,
   { term, limit, credentials }: { term: string; limit: number; credentials?: Credentials | undefined },
@@ -93,11 +96,14 @@ export async function searchRegistry(
   const [first = '', ...rest] = term.split('/');
   const hasDomain = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
   const client = await context.client();
-  return await client.search(hasDomain ? first : 'docker.io', hasDomain ? rest.join('/') : term, {
-    limit,
-    credentials,
-    signal,
-  });
+  const options = { limit, credentials, signal };
+  if (!hasDomain) return await client.search('docker.io', term, options);
+  const found = await client.search(first, rest.join('/'), options);
+  if (first === 'docker.io' || first === 'index.docker.io') return found;
+  return found.map((image) => ({
+    ...image,
+    name: image.name.startsWith(`${first}/`) ? image.name : `${first}/${image.name}`,
+  }));
 }
 
 async function inRegistry<T>(

@@ -162,7 +162,7 @@ test('a search is asked of the registry that the term names, and filtered', asyn
     assert.deepEqual([url.searchParams.get('q'), url.searchParams.get('n')], ['fo/o', '7']);
     const results = [
       { name: 'fo/one', description: 'first', is_official: true, star_count: 3 },
-      { name: 'fo/two', description: '', is_official: false, star_count: 9 },
+      { name: `${registry.domain}/fo/two`, description: '', is_official: false, star_count: 9 },
     ];
     response.end(JSON.stringify({ num_results: 2, query: 'fo/o', results }));
     return true;
@@ -174,9 +174,10 @@ test('a search is asked of the registry that the term names, and filtered', asyn
         (await ask('GET', `/images/search?term=${term}&limit=7&filters=${JSON.stringify(filters)}`)).text,
       ) as { name: string }[]
     ).map(({ name }) => name);
-  assert.deepEqual(await found({}), ['fo/one', 'fo/two']);
-  assert.deepEqual(await found({ 'is-official': ['true'] }), ['fo/one']);
-  assert.deepEqual(await found({ stars: ['4'] }), ['fo/two']);
+  const [one, two] = [`${registry.domain}/fo/one`, `${registry.domain}/fo/two`];
+  assert.deepEqual(await found({}), [one, two], 'names that can be pulled');
+  assert.deepEqual(await found({ 'is-official': ['true'] }), [one]);
+  assert.deepEqual(await found({ stars: ['4'] }), [two]);
   assert.equal((await ask('GET', `/images/search?term=${term}&limit=101`)).status, 400);
   assert.equal((await ask('GET', '/images/search')).status, 400);
 });

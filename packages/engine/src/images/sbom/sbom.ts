@@ -52,11 +52,11 @@ export async function imageSbom(
   const { contentType, write } = FORMATS[format];
   return {
     contentType,
-    text: write({
+    text: `${write({
       image: { name: image.repoTags[0] ?? image.id, id: image.id, purl: imagePurl(image) },
       inventory,
       createdAtMs: clock.nowMs(),
-    }),
+    })}\n`,
   };
 }
 
