@@ -49,7 +49,7 @@ export interface ResultRecord {
   /** The results it stands on. */
   readonly parents: readonly string[];
   readonly description: string;
-  /** Of the layer that it added. */
+  /** Of the layer that it added; 0 where it added none. */
   readonly sizeBytes: number;
   readonly createdAtMs: number;
   readonly lastUsedAtMs: number | undefined;

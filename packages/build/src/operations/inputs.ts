@@ -1,4 +1,5 @@
 import type { HostPath } from '@slipway/base';
+import type { Digest } from '@slipway/oci';
 import type { Layers } from '../cache/records.ts';
 import { Tree } from '../files/tree.ts';
 import type { SolverContext } from '../solve/context.ts';
@@ -12,6 +13,8 @@ export type Input =
       readonly identity: string;
       /** Brings them here when they are not. */
       layers(signal: AbortSignal): Promise<Layers>;
+      /** The steps that made its upper layers, bottom to top; those below them are an image's. */
+      readonly madeBy: readonly Digest[];
       /** The cache's record of it. */
       readonly recordId: string | undefined;
     }

@@ -98,6 +98,7 @@ export class Solve {
           kind: 'layers',
           identity: 'scratch',
           layers: async () => [],
+          madeBy: [],
           recordId: undefined,
         });
       case 'image':
@@ -120,7 +121,7 @@ export class Solve {
       fetched ??= this.#fetchImage(vertex);
       return fetched;
     };
-    return { kind: 'layers', identity: imageIdentity(vertex), layers, recordId: undefined };
+    return { kind: 'layers', identity: imageIdentity(vertex), layers, madeBy: [], recordId: undefined };
   }
 
   #fetchImage(vertex: VertexOf<'image'>): Promise<Layers> {
@@ -190,7 +191,7 @@ export class Solve {
     const early = fastKey === undefined ? undefined : await this.#findResult(fastKey);
     if (early !== undefined) {
       this.#emitCachedTree(vertex);
-      return this.#use(early);
+      return this.#use(early, this.#knownMakers(vertex));
     }
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#input(input)));
     const { signal } = this.#controller;
@@ -201,9 +202,10 @@ export class Solve {
       if (known !== undefined) {
         if (fastKey !== undefined) records.addKey(fastKey, known.id);
         this.#emitCached(vertex);
-        return this.#use(known);
+        return this.#use(known, makersOf(vertex, inputs[0], known));
       }
-      return this.#use(await this.#share(vertex, inputs, key, fastKey));
+      const made = await this.#share(vertex, inputs, key, fastKey);
+      return this.#use(made, makersOf(vertex, inputs[0], made));
     } catch (error) {
       if (!this.#announced.has(vertexDigest(vertex))) this.#failed(vertex, undefined, error);
       throw error;
@@ -312,15 +314,27 @@ export class Solve {
     return undefined;
   }
 
-  #use(result: ResultRecord): Input {
+  /** @param madeBy the vertices of this build that its layers stand for; another build's may have made them */
+  #use(result: ResultRecord, madeBy: readonly Digest[]): Input {
     this.#hold(result.id);
-    const top = topChainId(result.layers);
+    const { layers, id } = result;
+    const lowest = layers.length - madeBy.length;
     return {
       kind: 'layers',
-      identity: top === undefined ? 'scratch' : top,
-      layers: async () => result.layers,
-      recordId: result.id,
+      identity: topChainId(layers) ?? 'scratch',
+      layers: async () => layers.map((layer, at) => ({ ...layer, madeBy: madeBy[at - lowest] })),
+      madeBy,
+      recordId: id,
     };
+  }
+
+  /** Of a result whose inputs are not looked at. */
+  #knownMakers(vertex: Vertex): Digest[] {
+    const below = vertex.inputs[0];
+    const key = definitionKey(vertex, this.#definitionKeys);
+    if (below === undefined || key === undefined) return [];
+    const adds = this.#context.records.findResult(key)?.sizeBytes !== 0;
+    return [...this.#knownMakers(below), ...(adds ? [vertexDigest(vertex)] : [])];
   }
 
   /** Nothing prunes it until the solve has ended. */
@@ -428,6 +442,11 @@ export class Solve {
       completedAtMs: done ? now : undefined,
     });
   }
+}
+
+function makersOf(vertex: Vertex, below: Input | undefined, { sizeBytes }: ResultRecord): Digest[] {
+  const own = sizeBytes === 0 ? [] : [vertexDigest(vertex)];
+  return below?.kind === 'layers' ? [...below.madeBy, ...own] : own;
 }
 
 /** A source by itself as a file system. */
