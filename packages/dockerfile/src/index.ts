@@ -1,3 +1,4 @@
+export { type CheckOptions, type CheckResult, checkDockerfile, type KnownVariables } from './check/index.ts';
 export { parseDurationNs } from './duration.ts';
 export { DockerfileError } from './error.ts';
 export { formatExcerpt } from './excerpt.ts';
