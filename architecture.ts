@@ -41,5 +41,5 @@ export const sliceImports: Readonly<Record<string, readonly string[]>> = {
   registry: ['events', 'accounts'],
   ecr: ['registry', 'accounts'],
   transfer: ['events', 'images'],
-  build: ['events', 'images'],
+  build: ['events', 'images', 'transfer'],
 };

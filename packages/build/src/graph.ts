@@ -132,10 +132,15 @@ export interface Owner {
   readonly group: string | undefined;
 }
 
+/** An image's configuration but for its layers. */
+export type PlannedConfig = {
+  [Key in keyof ImageConfig as string extends Key ? never : Exclude<Key, 'rootfs'>]: ImageConfig[Key];
+};
+
 /** What a Dockerfile comes to. */
 export interface BuildPlan {
   readonly vertex: Vertex;
-  /** The image's configuration but for its root file system. History has an entry for every instruction. */
-  readonly config: Omit<ImageConfig, 'rootfs'>;
+  /** History has an entry for every instruction. */
+  readonly config: PlannedConfig;
   readonly platform: Platform;
 }

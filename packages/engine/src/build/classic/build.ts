@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import type { ProgressMessage } from '@slipway/api/docker';
+import { hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
+import { type BuildSession, type ContextSource, isHttpUrl, parseGitSource } from '@slipway/build';
+import type { Credentials } from '@slipway/distribution/client';
+import { parseDockerfile } from '@slipway/dockerfile';
+import { formatFamiliar, hostPlatform } from '@slipway/oci';
+import type { Report } from '../../images/index.ts';
+import type { BuildService } from '../service.ts';
+import { type ClassicContext, openContext } from './context.ts';
+import { ClassicProgress } from './progress.ts';
+import { openRemote } from './remote.ts';
+import type { ClassicRequest } from './request.ts';
+import { classicSession } from './session.ts';
+
+/** A build whose context is here and whose Dockerfile can be read. */
+export interface PreparedBuild extends AsyncDisposable {
+  readonly request: ClassicRequest;
+  readonly dockerfile: string;
+  readonly context: ContextSource;
+  readonly session: BuildSession;
+}
+
+/**
+ * Takes the context in, and reads the Dockerfile: what is wrong with them is answered with a status.
+ * @throws InvalidArgument
+ */
+export async function prepareClassicBuild(
+  builds: BuildService,
+  request: ClassicRequest,
+  {
+    body,
+    credentials,
+    signal,
+  }: {
+    body: AsyncIterable<Uint8Array>;
+    credentials: (domain: string) => Credentials | undefined;
+    signal: AbortSignal;
+  },
+): Promise<PreparedBuild> {
+  const { remote, dockerfile: dockerfilePath } = request;
+  const root = hostPath(join(builds.scratchRoot, `context-${builds.random.hex(8)}`));
+  const options = { root, dockerfilePath, signal };
+  if (remote !== undefined && parseGitSource(remote) !== undefined) {
+    const session = classicSession(undefined, credentials);
+    return await openRemote(builds, { request, url: remote, session, signal });
+  }
+  const archive = remote === undefined ? body : download(remote, signal);
+  const context = await openContext(archive, options);
+  const session = classicSession(context, credentials);
+  return await checked({ request, dockerfile: context.dockerfile, session }, context);
+}
+
+/** Refuses a Dockerfile that cannot be read before anything of the answer is sent. */
+async function checked(
+  build: Pick<PreparedBuild, 'request' | 'dockerfile' | 'session'>,
+  context: ClassicContext,
+): Promise<PreparedBuild> {
+  try {
+    parseDockerfile(build.dockerfile, { name: build.request.dockerfile });
+  } catch (error) {
+    await context[Symbol.asyncDispose]();
+    throw error;
+  }
+  return {
+    ...build,
+    context: { kind: 'local', name: 'context', excludes: context.excludes },
+    [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
+  };
+}
+
+async function* download(url: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (!isHttpUrl(url)) {
+    throw new SlipwayError(
+      'InvalidArgument',
+      `remote "${url}" is neither a git repository nor a web address`,
+    );
+  }
+  const response = await fetch(url, { signal });
+  if (!response.ok || response.body === null) {
+    throw new SlipwayError(
+      'InvalidArgument',
+      `cannot download context ${url}: ${response.status} ${response.statusText}`,
+    );
+  }
+  yield* response.body;
+}
+
+/** Builds, and tells of it in docker's classic words. @throws what `classicError` puts into docker's words */
+export async function runClassicBuild(
+  builds: BuildService,
+  prepared: PreparedBuild,
+  { report, signal: outer }: { report: Report; signal: AbortSignal },
+): Promise<void> {
+  const { request, session } = prepared;
+  const name = request.references[0] === undefined ? 'build' : formatFamiliar(request.references[0]);
+  const say = (message: ProgressMessage) => {
+    if (!request.quiet) report(message);
+  };
+  await builds.run({ name, id: request.buildId }, outer, async (signal, build) => {
+    const plan = await builds.plan(
+      prepared.dockerfile,
+      {
+        ...request,
+        buildPlatform: hostPlatform(),
+        context: prepared.context,
+        namedContexts: new Map(),
+        fileName: request.dockerfile,
+      },
+      { session, signal },
+    );
+    const progress = new ClassicProgress(plan, say);
+    const result = await builds.solve(plan, { session, signal, onEvent: (event) => progress.take(event) });
+    await using _lease = result.lease;
+    const image = await builds.exportImage(plan, result, request.references);
+    progress.finish(image.id);
+    const { total, cached } = progress.counts;
+    build.update({ stepsTotal: total, stepsCached: cached, imageId: image.id });
+    if (plan.unusedArgs.length > 0) {
+      say({ stream: `[Warning] One or more build-args [${plan.unusedArgs.join(' ')}] were not consumed\n` });
+    }
+    report({ aux: { ID: image.id } });
+    if (request.quiet) {
+      report({ stream: `${image.id}\n` });
+      return;
+    }
+    say({ stream: `Successfully built ${image.id.slice('sha256:'.length, 'sha256:'.length + 12)}\n` });
+    for (const reference of request.references) {
+      say({ stream: `Successfully tagged ${formatFamiliar(reference)}\n` });
+    }
+  });
+}
+
+export const isCanceled = (error: unknown): boolean => isSlipwayError(error, 'Canceled');

@@ -1,0 +1,33 @@
+import { SlipwayError } from '@slipway/base';
+import type { BuildSession } from '@slipway/build';
+import type { Credentials } from '@slipway/distribution/client';
+import { type ClassicContext, moveContext } from './context.ts';
+
+/** A client that has sent all it has: its context and its logins. Secrets and agents it has none of. */
+export function classicSession(
+  context: ClassicContext | undefined,
+  credentials: (domain: string) => Credentials | undefined,
+): BuildSession {
+  let left = context;
+  return {
+    sharedKey: undefined,
+    async syncLocal(source, folder) {
+      if (left === undefined) {
+        throw new SlipwayError(
+          'FailedPrecondition',
+          `the client of this build sent no context "${source.name}"`,
+        );
+      }
+      moveContext(left, folder);
+      left = undefined;
+    },
+    secret: async () => undefined,
+    sshAgent: async () => undefined,
+    async credentials(domain) {
+      const found = credentials(domain);
+      if (found === undefined) return undefined;
+      const { username = '', password = '', identityToken } = found;
+      return { username, password, ...(identityToken === undefined ? {} : { identityToken }) };
+    },
+  };
+}

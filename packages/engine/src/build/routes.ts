@@ -1,0 +1,118 @@
+import { progressLines } from '@slipway/api/docker';
+import { formatTimeNs, SlipwayError } from '@slipway/base';
+import type { CacheRecord } from '@slipway/build';
+import { parseDurationNs } from '@slipway/dockerfile';
+import {
+  empty,
+  type Handler,
+  json,
+  queryFilters,
+  queryFlag,
+  queryInteger,
+  queryText,
+  type Reply,
+  type Route,
+  type RouteRequest,
+  stream,
+} from '@slipway/http';
+import { progressOf } from '../images/index.ts';
+import { parseRegistryConfig } from '../transfer/index.ts';
+import { type PreparedBuild, prepareClassicBuild, runClassicBuild } from './classic/build.ts';
+import { errorMessageOf } from './classic/progress.ts';
+import { readClassicRequest } from './classic/request.ts';
+import type { BuildService } from './service.ts';
+
+/** What has its address here and its handler elsewhere. */
+export interface OtherBuilders {
+  /** `POST /build?version=2`: BuildKit's, whose client has a session. */
+  readonly buildkit?: Handler | undefined;
+}
+
+/** The Docker Engine API's build endpoints, and Slipway's history. */
+export function buildRoutes(builds: BuildService, { buildkit }: OtherBuilders = {}): Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/build',
+      handler: (request) =>
+        request.query.get('version') === '2' && buildkit !== undefined
+          ? buildkit(request)
+          : build(builds, request),
+    },
+    { method: 'POST', path: '/build/prune', handler: (request) => prune(builds, request) },
+    { method: 'POST', path: '/build/cancel', handler: (request) => cancel(builds, request) },
+    { method: 'GET', path: '/slipway/builds', handler: () => json(200, builds.history()) },
+  ];
+}
+
+async function build(builds: BuildService, request: RouteRequest): Promise<Reply> {
+  const { query, body, headers, signal } = request;
+  if (query.get('version') === '2') {
+    throw new SlipwayError('NotImplemented', 'version=2 builds are not served here: set DOCKER_BUILDKIT=0');
+  }
+  const asked = readClassicRequest(query);
+  const credentials = parseRegistryConfig(headers['x-registry-config']);
+  const prepared = await prepareClassicBuild(builds, asked, { body, credentials, signal });
+  return stream(200, 'application/json', progressLines(messages(builds, prepared, signal)));
+}
+
+async function* messages(builds: BuildService, prepared: PreparedBuild, outer: AbortSignal) {
+  await using _context = prepared;
+  yield* progressOf(async (report, signal) => {
+    try {
+      await runClassicBuild(builds, prepared, { report, signal });
+    } catch (error) {
+      report(errorMessageOf(error));
+    }
+  }, outer);
+}
+
+function cancel(builds: BuildService, { query }: RouteRequest): Reply {
+  const id = queryText(query, 'id');
+  if (id === undefined) throw new SlipwayError('InvalidArgument', 'build ID not provided');
+  builds.cancel(id);
+  return empty(204);
+}
+
+async function prune(builds: BuildService, { query }: RouteRequest): Promise<Reply> {
+  const filters = queryFilters(query);
+  const unused = filters.get('unused-for')?.[0] ?? filters.get('until')?.[0];
+  const keepBytes =
+    queryInteger(query, 'keep-storage') ??
+    queryInteger(query, 'reserved-space') ??
+    queryInteger(query, 'max-used-space');
+  const ids = filters.get('id');
+  const { removed, freedBytes } = await builds.prune({
+    all: queryFlag(query, 'all'),
+    ...(unused === undefined ? {} : { unusedForMs: readDurationMs(unused) }),
+    ...(keepBytes ? { keepBytes } : {}),
+    ...(ids === undefined ? {} : { ids }),
+  });
+  return json(200, {
+    CachesDeleted: removed.length === 0 ? null : removed.map(({ id }) => id),
+    SpaceReclaimed: freedBytes,
+  });
+}
+
+function readDurationMs(text: string): number {
+  const nanos = parseDurationNs(text);
+  if (nanos !== undefined) return nanos / 1e6;
+  throw new SlipwayError('InvalidArgument', `invalid duration "${text}": write it as 24h or 90m`);
+}
+
+/** One entry of `BuildCache` in `/system/df`. */
+export const toBuildCache = (record: CacheRecord) => ({
+  ID: record.id,
+  ...(record.parents.length === 0 ? {} : { Parents: record.parents }),
+  Type: record.type,
+  Description: record.description,
+  InUse: record.inUse,
+  Shared: record.shared,
+  Size: record.sizeBytes,
+  CreatedAt: formatTimeNs(BigInt(Math.round(record.createdAtMs)) * 1_000_000n),
+  LastUsedAt:
+    record.lastUsedAtMs === undefined
+      ? null
+      : formatTimeNs(BigInt(Math.round(record.lastUsedAtMs)) * 1_000_000n),
+  UsageCount: record.usageCount,
+});
