@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { createGlob, createIgnoreMatcher, hasWildcard, parseIgnoreFile } from './index.ts';
 
-const ignored = (patterns: readonly string[], path: string) => createIgnoreMatcher(patterns)(path, false).ignored;
+const ignored = (patterns: readonly string[], path: string) =>
+  createIgnoreMatcher(patterns)(path, false).ignored;
 
 test('an ignore file is read line by line: comments, spaces, slashes, what keeps', () => {
   assert.deepEqual(
@@ -103,7 +104,7 @@ test('without `**` a pattern stays within the parts of a path, as COPY has it', 
 
 test('no pattern is slow on any path', () => {
   const before = process.cpuUsage();
-  ignored([`${'*a'.repeat(30)}b`, `${'**/a/'.repeat(20)}b`], 'a'.repeat(2000));
-  ignored([`${'**/a/'.repeat(20)}b`], 'a/'.repeat(500));
+  ignored([`${'*a'.repeat(30)}b*`], 'a'.repeat(2000));
+  ignored([`${'**/a/'.repeat(20)}b*`], 'a/'.repeat(500));
   assert.ok(process.cpuUsage(before).user < 3e6);
 });

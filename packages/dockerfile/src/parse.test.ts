@@ -3,7 +3,13 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DockerfileError, heredocScript, type Instruction, parseDockerfile, parseInstruction } from './index.ts';
+import {
+  DockerfileError,
+  heredocScript,
+  type Instruction,
+  parseDockerfile,
+  parseInstruction,
+} from './index.ts';
 
 const golden = join(import.meta.dirname, 'golden');
 
@@ -74,7 +80,10 @@ test('refusals name what is wrong and what was meant', () => {
     ['FROM a\nENV a', /ENV must have two arguments/],
     ['FROM a\nENV a=b c', /can't find = in "c"/],
     ['FROM a\nENV =b', /ENV names can not be blank/],
-    ['FROM a\nRUN --mount=type=chache,target=/x y', /unsupported mount type "chache" \(did you mean cache\?\)/],
+    [
+      'FROM a\nRUN --mount=type=chache,target=/x y',
+      /unsupported mount type "chache" \(did you mean cache\?\)/,
+    ],
     ['FROM a\nRUN --mount=type=cache,taget=/x y', /unexpected key 'taget' .*\(did you mean target\?\)/],
     ['FROM a\nRUN --mount=type=bind,uid=1 y', /unexpected key 'uid' for mount type 'bind'/],
     ['FROM a\nRUN --mount=from=$x,target=/y y', /'from' doesn't support variable expansion/],
@@ -99,8 +108,29 @@ test('refusals name what is wrong and what was meant', () => {
 
 test('whatever the text, it is read or refused with its place', () => {
   const piece = fc.oneof(
-    fc.constantFrom(...'FROM a|RUN <<EOF|EOF|COPY |ADD |ENV a=|LABEL "|HEALTHCHECK CMD|ONBUILD |--mount=type=|--from='.split('|')),
-    fc.constantFrom('\n', '\r\n', '\\\n', ' ', '"', "'", '[', ']', '#', '=', '`', '\t', '<<-', '$', '{', '\uFEFF'),
+    fc.constantFrom(
+      ...'FROM a|RUN <<EOF|EOF|COPY |ADD |ENV a=|LABEL "|HEALTHCHECK CMD|ONBUILD |--mount=type=|--from='.split(
+        '|',
+      ),
+    ),
+    fc.constantFrom(
+      '\n',
+      '\r\n',
+      '\\\n',
+      ' ',
+      '"',
+      "'",
+      '[',
+      ']',
+      '#',
+      '=',
+      '`',
+      '\t',
+      '<<-',
+      '$',
+      '{',
+      '\uFEFF',
+    ),
     fc.string({ unit: 'binary', maxLength: 5 }),
   );
   fc.assert(
