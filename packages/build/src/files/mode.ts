@@ -7,7 +7,7 @@ const SHIFTS: Readonly<Record<string, number>> = { u: 6, g: 3, o: 0 };
  * @throws InvalidArgument for what is neither
  */
 export function applyMode(mode: string, before: number, isDirectory: boolean): number {
-  if (/^[0-7]{1,4}$/.test(mode)) return Number.parseInt(mode, 8);
+  if (/^[0-7]{1,5}$/.test(mode)) return Number.parseInt(mode, 8);
   let bits = before & 0o7777;
   for (const clause of mode.split(',')) {
     const [, who = '', actions = ''] = /^([ugoa]*)((?:[-+=][rwxXstugo]*)+)$/.exec(clause) ?? [];

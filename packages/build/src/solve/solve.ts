@@ -31,6 +31,8 @@ export class Solve {
   /** Images that nobody has had to fetch. */
   readonly #untouchedImages = new Map<Digest, Vertex>();
   readonly #announced = new Set<Digest>();
+  /** When what is moved began to be, by vertex and name. */
+  readonly #transfers = new Map<string, number>();
   readonly #used = new Set<string>();
   readonly #lease: Lease;
 
@@ -65,8 +67,7 @@ export class Solve {
 
   async #solveTop(vertex: Vertex): Promise<Layers> {
     this.#announce(vertex);
-    const input = await this.#input(vertex);
-    if (input.kind === 'folder') return await this.#solveTop(copyOf(vertex));
+    const input = (await this.#input(asBase(vertex))) as LayersInput;
     const layers = await input.layers(this.#controller.signal);
     const top = topChainId(layers);
     this.#context.store.database.relaxed(() =>
@@ -193,7 +194,9 @@ export class Solve {
       this.#emitCachedTree(vertex);
       return this.#use(early, this.#knownMakers(vertex));
     }
-    const inputs = await Promise.all(vertex.inputs.map((input) => this.#input(input)));
+    const inputs = await Promise.all(
+      vertex.inputs.map((input, at) => this.#input(at === 0 ? asBase(input) : input)),
+    );
     const { signal } = this.#controller;
     signal.throwIfAborted();
     try {
@@ -332,7 +335,7 @@ export class Solve {
   #knownMakers(vertex: Vertex): Digest[] {
     const below = vertex.inputs[0];
     const key = definitionKey(vertex, this.#definitionKeys);
-    if (below === undefined || key === undefined) return [];
+    if (below === undefined || key === undefined || !isStep(vertex)) return [];
     const adds = this.#context.records.findResult(key)?.sizeBytes !== 0;
     return [...this.#knownMakers(below), ...(adds ? [vertexDigest(vertex)] : [])];
   }
@@ -432,13 +435,16 @@ export class Solve {
     done: boolean,
   ): void {
     const now = this.#context.clock.nowMs();
+    const digest = vertexDigest(vertex);
+    const startedAtMs = this.#transfers.get(`${digest} ${name}`) ?? now;
+    this.#transfers.set(`${digest} ${name}`, startedAtMs);
     this.#options.onEvent({
       kind: 'progress',
-      digest: vertexDigest(vertex),
+      digest,
       name,
       currentBytes,
       totalBytes,
-      startedAtMs: now,
+      startedAtMs,
       completedAtMs: done ? now : undefined,
     });
   }
@@ -449,7 +455,12 @@ function makersOf(vertex: Vertex, below: Input | undefined, { sizeBytes }: Resul
   return below?.kind === 'layers' ? [...below.madeBy, ...own] : own;
 }
 
-/** A source by itself as a file system. */
+const isStep = ({ operation }: Vertex): boolean => operation.kind === 'files' || operation.kind === 'run';
+
+/** What others stand on has layers: a source that has none is copied into one. */
+const asBase = (vertex: Vertex): Vertex =>
+  ['local', 'http', 'git'].includes(vertex.operation.kind) ? copyOf(vertex) : vertex;
+
 const copyOf = (vertex: Vertex): Vertex => ({
   operation: {
     kind: 'files',
