@@ -8,12 +8,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type HostPath, hostPath, silentLogger, systemClock, systemRandom } from '@slipway/base';
 import {
   type ChainId,
@@ -57,10 +58,11 @@ export interface SolverBench extends AsyncDisposable {
   made(): string[];
 }
 
-export async function openSolverBench(name: string): Promise<SolverBench> {
+/** @param reopen the root of a bench whose process was killed */
+export async function openSolverBench(name: string, reopen?: string): Promise<SolverBench> {
   execFileSync(join(SHIM, 'build.sh'));
-  const root = mkdtempSync(`/tmp/h12-${name}-`);
-  const cgroupParent = `/slipway-test-h12-${systemRandom.hex(4)}`;
+  const root = reopen ?? mkdtempSync(`/tmp/slipway-build-${name}-`);
+  const cgroupParent = `/slipway-test-${basename(root)}`;
   const common = { clock: systemClock, random: systemRandom, logger: silentLogger };
   const store = await openStore({ root: join(root, 'data'), ...common });
   const runtime = await openRuntime({
@@ -72,7 +74,9 @@ export async function openSolverBench(name: string): Promise<SolverBench> {
     logger: silentLogger,
   });
   const fetches: string[] = [];
-  const image = await makeBusyboxImage(store);
+  const imageFile = join(root, 'image.json');
+  if (reopen === undefined) writeFileSync(imageFile, JSON.stringify(await makeBusyboxImage(store)));
+  const image = JSON.parse(readFileSync(imageFile, 'utf8')) as BaseImage;
   const host: BuildHost = {
     resolveImage: async () => image,
     async fetchImage(reference) {
@@ -93,7 +97,7 @@ export async function openSolverBench(name: string): Promise<SolverBench> {
       config: { cgroupParent, parallelism: 4 },
     });
   const context = join(root, 'context');
-  mkdirSync(context);
+  mkdirSync(context, { recursive: true });
   const secrets = new Map<string, Buffer>();
   const syncs = { count: 0 };
   const session: BuildSession = {

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { HostPath } from '@slipway/base';
 import { lookupUser } from '@slipway/runtime';
 import { copyFiles } from '../files/copy.ts';
@@ -47,9 +47,15 @@ export async function performFileActions(
     } else {
       const folder = join(bundle, `inline-${index}`);
       mkdirSync(folder);
-      writeFileSync(join(folder, from.fileName), from.content, { mode: 0o644 });
+      const name = basename(from.fileName);
+      writeFileSync(join(folder, name), from.content, { mode: 0o644 });
       using tree = new Tree(folder);
-      await copyFrom(tree, root, { ...action, source: from.fileName }, { owner, isImage: false, signal });
+      await copyFrom(
+        tree,
+        root,
+        { ...action, source: literalPattern(name) },
+        { owner, isImage: false, signal },
+      );
     }
   }
 }
@@ -73,6 +79,9 @@ async function copyFrom(
     signal,
   });
 }
+
+/** A name without wildcards. */
+const literalPattern = (name: string): string => name.replace(/[*?[\\]/g, '\\$&');
 
 const ROOT: Ids = { uid: 0, gid: 0 };
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -228,6 +228,32 @@ test('what is pruned is made again; what is in use, and what is kept, is not pru
   assert.deepEqual(bench.solver.roots(), { blobs: [], snapshots: [] });
   await bench.solve(graph);
   assert.deepEqual(bench.made(), ['RUN echo x > /x']);
+});
+
+test('kill -9 in the middle of a step loses none that was finished, and leaves nothing', async () => {
+  const testing = join(import.meta.dirname, '../testing.ts');
+  const child = spawn(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `import { openSolverBench, run, busybox } from '${testing}';
+     const bench = await openSolverBench('crash');
+     bench.secrets.set('s', Buffer.from('in the air'));
+     const mount = { type: 'secret', id: 's', required: true, target: '/s', env: undefined, mode: 0o400, uid: 0, gid: 0, readonly: true };
+     bench.events.push = (event) => event.kind === 'log' && console.log(bench.root);
+     await bench.solve(run(run(busybox(), 'echo 1 > /one'), 'echo begun; sleep 1234', { mounts: [mount] }));`,
+  ]);
+  let root = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    root = String(chunk).trim();
+    break;
+  }
+  child.kill('SIGKILL');
+  await using bench = await openSolverBench('crash', root);
+  await assertNothingUnderWay(bench);
+  assert.ok(!execFileSync('ps', ['ax'], { encoding: 'utf8' }).includes('sleep 1234'));
+  const result = await bench.solve(run(run(busybox(), 'echo 1 > /one'), 'echo 2 > /two'));
+  assert.deepEqual(bench.made(), ['RUN echo 2 > /two']);
+  assert.equal(await bench.read(result, 'cat one two'), '1\n2\n');
 });
 
 function filesWith(folder: string, words: string): string[] {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorMessage, hostPath, SlipwayError } from '@slipway/base';
@@ -27,7 +27,11 @@ export async function openHttp(
   { folders, records }: { readonly folders: Folders; readonly records: CacheRecords },
   call: { readonly signal: AbortSignal; readonly onProgress: (current: number, total?: number) => void },
 ): Promise<DownloadedFile> {
-  const { url, checksum, fileName } = operation;
+  const { url, checksum } = operation;
+  const fileName = basename(operation.fileName);
+  if (fileName === '' || fileName === '.' || fileName === '..') {
+    throw new SlipwayError('InvalidArgument', `${withoutSecrets(url)} names no file`);
+  }
   const use = (digest: Digest) => ({
     id: folderId('http', url, fileName, digest),
     type: 'regular' as const,
