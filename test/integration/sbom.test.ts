@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { checkoutRoot } from '../architecture/source-files.ts';
+import { without } from './harness/peers.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
@@ -60,6 +62,33 @@ test('slipway image sbom tells what an imported image holds, in both formats', {
     externalRefs.map(({ referenceLocator }) => referenceLocator),
   );
   assert.deepEqual(located.filter((purl) => !purl.startsWith('pkg:oci/')).sort(), purls);
+});
+
+test('the CycloneDX document of a whole distribution is what its schema allows', {
+  skip: onDockerd || without('jsonschema'),
+}, async () => {
+  const root = join(engine.root, 'distribution');
+  const licenses = { 'odd/package.json': '{"name":"odd","version":"1","license":"(MIT OR My Own)"}' };
+  for (const [path, content] of Object.entries({ ...FILES, ...licenses })) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+  }
+  // This machine's own, with hundreds of packages and their licences as people write them.
+  const copy =
+    'mkdir -p "$0/var/lib/dpkg" "$0/usr/share" && cp /var/lib/dpkg/status "$0/var/lib/dpkg/" && cp -r /usr/share/doc "$0/usr/share/"';
+  assert.equal((await engine.run(['sh', '-c', copy, root])).code, 0);
+  const tar = join(engine.root, 'distribution.tar');
+  assert.equal((await engine.run(['tar', '-C', root, '-cf', tar, '.'])).code, 0);
+  await engine.mustDocker('import', tar, 'distribution:1');
+  const { stdout } = await engine.slipway('image', 'sbom', '--format', 'cyclonedx-json', 'distribution:1');
+  const { components, specVersion } = JSON.parse(stdout) as Bom & { specVersion: string };
+  assert.ok(components.length > 100, `${components.length} components`);
+  const schemas = join(checkoutRoot, 'node_modules/@cyclonedx/cyclonedx-library/res/schema');
+  const checker = join(import.meta.dirname, 'harness/check_cyclonedx.py');
+  const check = (input: string) => engine.run(['/usr/bin/python3', checker, schemas, specVersion], { input });
+  assert.deepEqual(await check(stdout).then(({ code, text }) => [code, text]), [0, '']);
+  const broken = await check(stdout.replace('"type": "library"', '"type": "nonsense"'));
+  assert.match(broken.text, /'nonsense' is not one of/, 'the check can fail');
 });
 
 test('a format that there is not, and an image that is not here, are told', { skip: onDockerd }, async () => {

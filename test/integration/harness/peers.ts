@@ -25,6 +25,8 @@ export const peers = {
   /** Plugins of docker's CLI: `cliPluginsExtraDirs` of a DOCKER_CONFIG names their folder. */
   buildx: first(inCache('cli-plugins/docker-buildx')),
   compose: first(inCache('cli-plugins/docker-compose')),
+  /** A checker of JSON schemas, for Debian's python3. */
+  jsonschema: first('/usr/lib/python3/dist-packages/jsonschema'),
   wrk: first('/usr/bin/wrk'),
   runsc: first(inCache('usr/bin/runsc'), '/usr/bin/runsc'),
 } as const;
