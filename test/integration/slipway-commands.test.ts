@@ -90,7 +90,7 @@ test('what fails says so on one line and ends with 1', async () => {
     ['network rm net', /has active endpoints/],
     ['port web 99', /no public port '99'/],
     ['load -i nope', /^slipway: open nope: no such file or directory\n$/],
-    ['pull nope', /registries are not supported yet/],
+    ['pull localhost:1/nope', /^slipway: registry localhost:1, repository nope: .*ECONNREFUSED/],
     ['attach done', /cannot attach to a stopped container/],
     ['exec done true', /is not running/],
     ['kill done', /is not running/],

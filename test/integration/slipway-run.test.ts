@@ -25,7 +25,7 @@ test('run ends as its container does, and tells its own failures apart', async (
     [137, /^$/, '--init', 'busybox', 'sh', '-c', 'kill -9 $$'],
     [127, /^slipway: .*"nosuch": executable file not found in \$PATH/, 'busybox', 'nosuch'],
     [126, /^slipway: .*"\/etc": permission denied/, 'busybox', '/etc'],
-    [125, /registries are not supported yet.*image bootstrap/, 'nosuchimage'],
+    [125, /registry localhost:1, repository nosuchimage: .*ECONNREFUSED/, 'localhost:1/nosuchimage'],
     [125, /^slipway: unknown flag: --nme; did you mean --name\?/, '--nme', 'busybox'],
     [125, /^slipway: invalid port "x"/, '-p', 'x', 'busybox'],
     [125, /^slipway: invalid mount "foo"/, '--mount', 'foo', 'busybox'],

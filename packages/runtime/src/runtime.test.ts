@@ -368,8 +368,14 @@ describe('the shim', () => {
     const task = await bench.start('orphan', ['sleep', '100']);
     const parent = () =>
       Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${task.pid}/status`, 'utf8'))?.[1]);
-    const isShim = () => readFileSync(`/proc/${parent()}/comm`, 'utf8') === 'slipway-shim\n';
-    // crun leaves a helper behind that is the parent for a moment more.
+    // crun leaves a helper behind that is the parent for a moment more, and may go while it is looked at.
+    const isShim = () => {
+      try {
+        return readFileSync(`/proc/${parent()}/comm`, 'utf8') === 'slipway-shim\n';
+      } catch {
+        return false;
+      }
+    };
     await until('the shim to be the parent', isShim);
     const shim = parent();
     process.kill(shim, 'SIGKILL');
