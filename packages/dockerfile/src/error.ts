@@ -8,7 +8,8 @@ export class DockerfileError extends SlipwayError {
   readonly ranges: readonly Range[];
   /** What was probably meant; the message has it too. */
   readonly suggestion: string | undefined;
-  readonly #file: { readonly name: string; readonly text: string };
+  /** The file as it was read. */
+  readonly file: { readonly name: string; readonly text: string };
 
   constructor(
     message: string,
@@ -23,13 +24,13 @@ export class DockerfileError extends SlipwayError {
     this.name = 'DockerfileError';
     this.ranges = options.ranges;
     this.suggestion = options.suggestion;
-    this.#file = options.file;
+    this.file = options.file;
   }
 
   /** The lines that the message is about, as docker prints them above it. */
   get excerpt(): string {
     const [range] = this.ranges;
-    return range === undefined ? '' : formatExcerpt(this.#file.text, range, this.#file.name);
+    return range === undefined ? '' : formatExcerpt(this.file.text, range, this.file.name);
   }
 }
 

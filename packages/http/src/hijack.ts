@@ -14,15 +14,16 @@ export interface HijackContext {
   readonly signal: AbortSignal;
 }
 
-/** The client asked to upgrade: `101 UPGRADED`, and from there the socket is the stream, both ways. */
+/** The client asked to upgrade to `protocol`: `101 UPGRADED`, and from there the socket is the stream, both ways. */
 export async function hijackSocket(
   socket: Duplex,
+  protocol: string,
   reply: HijackReply,
   context: HijackContext,
 ): Promise<void> {
-  socket.write(upgradeHead(reply.contentType, context.headers));
+  socket.write(upgradeHead(protocol, reply.contentType, context.headers));
   try {
-    await reply.serve(connectionOf(socket, socket, context.signal));
+    await reply.serve({ ...connectionOf(socket, socket, context.signal), socket });
   } finally {
     await endSocket(socket, context.clock);
   }
@@ -85,12 +86,12 @@ export async function endSocket(socket: Duplex, clock: Clock): Promise<void> {
   socket.destroy();
 }
 
-function upgradeHead(contentType: string, headers: Headers): string {
+function upgradeHead(protocol: string, contentType: string, headers: Headers): string {
   const lines = [
     'HTTP/1.1 101 UPGRADED',
     `Content-Type: ${contentType}`,
     'Connection: Upgrade',
-    'Upgrade: tcp',
+    `Upgrade: ${protocol}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
   return `${lines.join('\r\n')}\r\n\r\n`;

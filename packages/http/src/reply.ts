@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+
 /** What a handler answers, as data: only the reply writer touches the socket. */
 export type Reply = JsonReply | BytesReply | StreamReply | FileReply | EmptyReply | HijackReply;
 
@@ -54,6 +56,8 @@ export interface HijackReply {
 
 /** A hijacked connection. */
 export interface HijackedConnection {
+  /** The connection itself, for HTTP/2, instead of `input` and `write`; absent when the client did not ask to upgrade. */
+  readonly socket?: Duplex;
   /** What the client sends; ends at its half-close. */
   readonly input: AsyncIterable<Uint8Array>;
   /** Resolves when there is room for more. Bytes written after the client went are dropped. */

@@ -29,4 +29,6 @@ export interface Route {
   readonly handler: Handler;
   /** The first API version that has it. */
   readonly since?: ApiVersion;
+  /** Its hijacked connection may become HTTP/2 (`Upgrade: h2c`). */
+  readonly upgradesTo?: 'h2c';
 }

@@ -81,7 +81,7 @@ class Connections {
       keepAliveTimeout: 0,
       requestTimeout: 0,
       maxHeaderSize: MAX_HEADER_BYTES,
-      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'tcp',
+      shouldUpgradeCallback: (request) => this.#mayUpgrade(request),
     });
     this.server.on('request', (request, response) => void this.#onRequest(request, response));
     this.server.on('upgrade', (request, socket, head) => void this.#onUpgrade(request, socket, head));
@@ -137,7 +137,8 @@ class Connections {
       const reply = await this.#reply(site, incoming, gone);
       if (!incoming.complete) incoming.resume();
       if (reply.kind === 'hijack') {
-        await hijackSocket(socket, reply, this.#hijackContext(site, gone()));
+        const protocol = incoming.headers.upgrade ?? 'tcp';
+        await hijackSocket(socket, protocol, reply, this.#hijackContext(site, gone()));
       } else {
         status = reply.status;
         await this.#refuseUpgrade(site, incoming, socket, reply);
@@ -164,6 +165,20 @@ class Connections {
     await finished;
     response.detachSocket(socket as Socket);
     await endSocket(socket, this.#clock);
+  }
+
+  /** Docker's clients ask for `tcp`; `h2c` counts where a route speaks HTTP/2, as others offer it with every request. */
+  #mayUpgrade(incoming: IncomingMessage): boolean {
+    const protocol = incoming.headers.upgrade?.toLowerCase();
+    if (protocol === 'tcp') return true;
+    if (protocol !== 'h2c') return false;
+    const { dialect, router } = this.#siteOf(incoming);
+    try {
+      const target = splitVersion(incoming.url?.split('?', 1)[0] ?? '/', dialect.versions);
+      return router.find(incoming.method ?? '', target.path, target.version)?.route.upgradesTo === 'h2c';
+    } catch {
+      return false;
+    }
   }
 
   #siteOf(incoming: IncomingMessage): OpenSite {

@@ -1,0 +1,2 @@
+export type { BuildKitOptions } from './context.ts';
+export { type BuildKit, openBuildKit } from './routes.ts';

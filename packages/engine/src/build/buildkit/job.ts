@@ -1,0 +1,149 @@
+import { type Clock, SlipwayError } from '@slipway/base';
+import type { BuildEvent, BuildResult, DockerfilePlan } from '@slipway/build';
+import type { Warning } from '@slipway/dockerfile';
+import type { Digest } from '@slipway/oci';
+
+/** A finding of the build checks with the file that it is about. */
+export interface JobWarning {
+  readonly kind: 'warning';
+  /** Of the vertex that it is shown with. */
+  readonly digest: Digest;
+  readonly warning: Warning;
+  readonly fileName: string;
+  readonly text: string;
+}
+
+export type JobEvent = BuildEvent | JobWarning;
+
+/** What the frontend made of a Dockerfile for one platform. */
+export interface BuiltRef {
+  readonly id: string;
+  readonly plan: DockerfilePlan;
+  readonly result: BuildResult;
+}
+
+/** What the client wants to be exported, by platform; nothing for a build that only asks. */
+export type Returned = ReadonlyMap<string, BuiltRef>;
+
+/** How long calls of a build wait for its `Control/Solve`, which comes on another stream. */
+const WAIT_MS = 10_000;
+
+/** One `Control/Solve` with what belongs to it, known to the client's other calls by its ref. */
+export class Job {
+  /** The client's name for it. */
+  readonly name: string;
+  readonly sessionId: string;
+  readonly signal: AbortSignal;
+  readonly #refs = new Map<string, BuiltRef>();
+  readonly #returned = Promise.withResolvers<Returned>();
+  readonly #events: JobEvent[] = [];
+  #isDone = false;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(name: string, sessionId: string, signal: AbortSignal) {
+    this.name = name;
+    this.sessionId = sessionId;
+    this.signal = signal;
+    this.#returned.promise.catch(() => {});
+    signal.addEventListener('abort', () => this.#returned.reject(signal.reason), { once: true });
+  }
+
+  /** What the client's gateway call returned. @throws what it failed with */
+  get returned(): Promise<Returned> {
+    return this.#returned.promise;
+  }
+
+  /** What was built stays until the job is done. */
+  keep(ref: BuiltRef): void {
+    this.#refs.set(ref.id, ref);
+  }
+
+  /** @throws NotFound for a ref that this job did not make */
+  ref(id: string): BuiltRef {
+    const found = this.#refs.get(id);
+    if (found === undefined) throw new SlipwayError('NotFound', `no such ref ${id}`);
+    return found;
+  }
+
+  return(result: Returned): void {
+    this.#returned.resolve(result);
+  }
+
+  fail(error: unknown): void {
+    this.#returned.reject(error);
+  }
+
+  readonly emit = (event: JobEvent): void => {
+    this.#events.push(event);
+    this.#wakeReaders();
+  };
+
+  /** Nothing more happens; what was built is let go. */
+  async done(): Promise<void> {
+    this.#isDone = true;
+    this.#wakeReaders();
+    for (const { result } of this.#refs.values()) await result.lease[Symbol.asyncDispose]();
+    this.#refs.clear();
+  }
+
+  /** All events from the first on, as many at a time as there are, until the job is done. */
+  async *events(): AsyncGenerator<readonly JobEvent[]> {
+    for (let read = 0; ; ) {
+      if (read < this.#events.length) {
+        const batch = this.#events.slice(read);
+        read += batch.length;
+        yield batch;
+      } else if (this.#isDone) return;
+      else await this.#wake.promise;
+    }
+  }
+
+  #wakeReaders(): void {
+    const wake = this.#wake;
+    this.#wake = Promise.withResolvers();
+    wake.resolve();
+  }
+}
+
+/** The builds that go on. */
+export class Jobs {
+  readonly #clock: Clock;
+  readonly #jobs = new Map<string, PromiseWithResolvers<Job>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @throws AlreadyExists when a build of this ref goes on */
+  open(ref: string, sessionId: string, signal: AbortSignal): Job & AsyncDisposable {
+    const job = new Job(ref, sessionId, signal);
+    const place = this.#placeOf(ref);
+    place.resolve(job);
+    return Object.assign(job, {
+      [Symbol.asyncDispose]: async () => {
+        if (this.#jobs.get(ref) === place) this.#jobs.delete(ref);
+        await job.done();
+      },
+    });
+  }
+
+  /** Waits for its `Control/Solve`. @throws NotFound when none comes */
+  async get(ref: string): Promise<Job> {
+    const place = this.#placeOf(ref);
+    using _timer = this.#clock.timer(WAIT_MS, () => {
+      place.reject(new SlipwayError('NotFound', `no such job ${ref}`));
+      if (this.#jobs.get(ref) === place) this.#jobs.delete(ref);
+    });
+    return await place.promise;
+  }
+
+  #placeOf(ref: string): PromiseWithResolvers<Job> {
+    let place = this.#jobs.get(ref);
+    if (place === undefined) {
+      place = Promise.withResolvers<Job>();
+      place.promise.catch(() => {});
+      this.#jobs.set(ref, place);
+    }
+    return place;
+  }
+}
