@@ -22,7 +22,7 @@ const commandSchema = z.preprocess(
 );
 
 /** What a container of the image is run with, in Docker's names. */
-export const runConfigSchema = z.looseObject({
+const runConfigSchema = z.looseObject({
   User: optional(z.string()),
   ExposedPorts: optional(emptyObjects),
   Env: optional(z.array(z.string())),

@@ -12,7 +12,7 @@ export const digestSchema = z.custom<Digest>(
 );
 
 /** @see https://github.com/opencontainers/image-spec/blob/main/descriptor.md */
-export const descriptorSchema = z.looseObject({
+const descriptorSchema = z.looseObject({
   mediaType: z.string(),
   digest: digestSchema,
   size: z.number().int().nonnegative(),
@@ -26,7 +26,7 @@ export const descriptorSchema = z.looseObject({
 export type Descriptor = z.infer<typeof descriptorSchema>;
 
 /** @see https://github.com/opencontainers/image-spec/blob/main/manifest.md */
-export const manifestSchema = z.looseObject({
+const manifestSchema = z.looseObject({
   schemaVersion: z.literal(2),
   mediaType: optional(z.string()),
   artifactType: optional(z.string()),
@@ -40,7 +40,7 @@ export const manifestSchema = z.looseObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** @see https://github.com/opencontainers/image-spec/blob/main/image-index.md */
-export const indexSchema = z.looseObject({
+const indexSchema = z.looseObject({
   schemaVersion: z.literal(2),
   mediaType: optional(z.string()),
   artifactType: optional(z.string()),

@@ -2,13 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isSlipwayError } from '@slipway/base';
 import fc from 'fast-check';
-import {
-  formatFamiliar,
-  formatReference,
-  parseAnyReference,
-  parseReference,
-  withDefaultTag,
-} from './reference.ts';
+import { formatFamiliar, formatReference, parseReference, withDefaultTag } from './reference.ts';
 
 const hex = 'a'.repeat(64);
 
@@ -42,11 +36,6 @@ test('bad references are refused in the words that docker uses', () => {
   for (const [text, message] of cases) {
     assert.throws(() => parseReference(text), { code: 'InvalidArgument', message });
   }
-});
-
-test('an image ID is told from a name', () => {
-  assert.deepEqual(parseAnyReference(hex), { id: `sha256:${hex}` });
-  assert.deepEqual(parseAnyReference(`sha256:${hex}`), { id: `sha256:${hex}` });
 });
 
 test('whatever text comes is parsed to a form that parses to itself, or refused', () => {

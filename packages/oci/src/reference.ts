@@ -1,5 +1,5 @@
 import { SlipwayError } from '@slipway/base';
-import { type Digest, isDigest, parseDigest } from './digest.ts';
+import { type Digest, parseDigest } from './digest.ts';
 
 /** Where an image is found: `docker.io` / `library/ubuntu`, with a tag, a digest, both or neither. */
 export interface Reference {
@@ -13,7 +13,7 @@ export interface Reference {
 const DEFAULT_DOMAIN = 'docker.io';
 const OFFICIAL_PREFIX = 'library/';
 const NAME_MAX_LENGTH = 255;
-export const DEFAULT_TAG = 'latest';
+const DEFAULT_TAG = 'latest';
 
 const domainComponent = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const domain = `(?:${domainComponent}(?:\\.${domainComponent})*|\\[(?:[a-fA-F0-9:]+)\\])(?::[0-9]+)?`;
@@ -75,17 +75,6 @@ function splitDomain(text: string): readonly [host: string, remainder: string] {
   if (host === 'index.docker.io') host = DEFAULT_DOMAIN;
   const isOfficial = host === DEFAULT_DOMAIN && !remainder.includes('/');
   return [host, isOfficial ? OFFICIAL_PREFIX + remainder : remainder];
-}
-
-/**
- * Reads what may also be an image's ID: 64 hex digits, or a digest.
- * @throws InvalidArgument
- * @see https://github.com/distribution/reference, ParseAnyReference
- */
-export function parseAnyReference(text: string): Reference | { readonly id: Digest } {
-  if (IDENTIFIER.test(text)) return { id: parseDigest(`sha256:${text}`) };
-  if (isDigest(text)) return { id: text };
-  return parseReference(text);
 }
 
 /** The reference with `latest` where it has neither tag nor digest. */

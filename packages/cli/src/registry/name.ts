@@ -1,5 +1,5 @@
 /** Docker Hub, as logins name it in docker's configuration and in the API. */
-export const HUB_ADDRESS = 'https://index.docker.io/v1/';
+const HUB_ADDRESS = 'https://index.docker.io/v1/';
 const HUB = 'docker.io';
 const HUB_NAMES: readonly string[] = [HUB, 'index.docker.io', 'registry-1.docker.io'];
 

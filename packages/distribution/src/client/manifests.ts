@@ -14,7 +14,7 @@ import type { FetchedManifest } from './registry.ts';
 import { fetchDocument, PULL, PUSH, type RepositorySession, repositoryScope, urlOf } from './session.ts';
 
 /** What a manifest may have; the same limit as registries have. */
-export const MANIFEST_MAX_BYTES = 4 * 1024 * 1024;
+const MANIFEST_MAX_BYTES = 4 * 1024 * 1024;
 
 type Call = { readonly signal?: AbortSignal | undefined };
 

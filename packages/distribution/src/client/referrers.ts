@@ -114,7 +114,7 @@ function readSubject(bytes: Uint8Array): z.infer<typeof subjectSchema> | undefin
 }
 
 /** The tag under which a registry without the API keeps the index of what refers to a manifest. */
-export const referrersTag = (digest: Digest): string =>
+const referrersTag = (digest: Digest): string =>
   `${digestAlgorithm(digest).slice(0, 32)}-${digestHex(digest).slice(0, 64)}`;
 
 function readIndex(bytes: Buffer, session: RepositorySession): readonly Descriptor[] {

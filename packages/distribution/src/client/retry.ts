@@ -41,7 +41,7 @@ export function backOffMs(policy: RetryPolicy, random: Random, attempt: number):
  * `Retry-After` in milliseconds from `nowMs`: seconds, or a date.
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
  */
-export function parseRetryAfter(text: string | undefined, nowMs: number): number | undefined {
+function parseRetryAfter(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
   if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1000;
   const date = Date.parse(text);

@@ -15,7 +15,7 @@ import type { Ecr } from './service.ts';
 import { tagActions } from './tags.ts';
 
 /** What stands before an action's name in `X-Amz-Target`. */
-export const ECR_TARGET = 'AmazonEC2ContainerRegistry_V20150921.';
+const ECR_TARGET = 'AmazonEC2ContainerRegistry_V20150921.';
 
 const SERVICE = 'ecr';
 const DEFAULT_REGION = 'us-east-1';

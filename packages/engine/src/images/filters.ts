@@ -59,7 +59,7 @@ export function danglingFilter(filters: Filters): boolean | undefined {
 }
 
 /** No tag, whatever digests it has. */
-export const isDangling = (image: Image): boolean => image.repoTags.length === 0;
+const isDangling = (image: Image): boolean => image.repoTags.length === 0;
 
 /**
  * Whether a familiar name (`ubuntu:22.04`) matches a pattern, with its tag or without.
@@ -77,7 +77,7 @@ export function compileReferencePatterns(patterns: readonly string[]): (name: st
  * Go's `path.Match`: `*` and `?` stop at a slash, `[a-z]` and `[^a-z]` are classes, a backslash quotes.
  * @throws InvalidArgument for a bad pattern
  */
-export function compileGlob(pattern: string): RegExp {
+function compileGlob(pattern: string): RegExp {
   let source = '';
   for (let at = 0; at < pattern.length; at++) {
     const char = pattern[at] as string;
