@@ -1,8 +1,17 @@
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type HostPath, hostPath } from '@slipway/base';
+import { openSolver } from '@slipway/build';
 import { registryRoutes } from '@slipway/distribution/server';
 import { type AccountService, accountRoutes, openAccounts, tokenRoutes } from '@slipway/engine/accounts';
+import {
+  BuildService,
+  buildRoutes,
+  createBuildHost,
+  openBuildKit,
+  toBuildCache,
+} from '@slipway/engine/build';
 import { ContainerService } from '@slipway/engine/containers';
 import { type Ecr, ecrRoutes, openEcr } from '@slipway/engine/ecr';
 import { EventBus } from '@slipway/engine/events';
@@ -19,6 +28,7 @@ import {
   type ServeOptions,
   serve,
 } from '@slipway/http';
+import { hostPlatform } from '@slipway/oci';
 import type { Config } from './config.ts';
 import { loadEngineId } from './engine-id.ts';
 import { type DaemonOptions, type Floors, openFloors } from './floors.ts';
@@ -41,6 +51,7 @@ interface Engine {
   readonly registry: Registry;
   readonly ecr: Ecr;
   readonly transfer: TransferService;
+  readonly builds: BuildService;
 }
 
 /** What the engine stands on, and what it must know of the doors that are opened after it. */
@@ -138,7 +149,6 @@ async function openEngine(
     }),
   );
   images.setKeptBeside(() => registry.keptBlobs());
-  await images.recover();
   const ecr = stack.use(
     openEcr({ registry, accounts, database, clock, logger: logger.child({ part: 'ecr' }) }),
   );
@@ -154,8 +164,58 @@ async function openEngine(
       isOwnRegistry: (domain) => isOwnPort(loopbackPort(domain)),
     }),
   );
+  const builds = await openBuilds(
+    options,
+    { images, transfer, networks, events, store, runtime, networking },
+    stack,
+  );
+  await images.recover();
   if (config.stopContainers) stack.defer(() => containers.stopAll());
-  return { events, images, volumes, networks, containers, accounts, registry, ecr, transfer };
+  return { events, images, volumes, networks, containers, accounts, registry, ecr, transfer, builds };
+}
+
+/** The solver over its cache, and the slice that builds with it. */
+async function openBuilds(
+  { config, clock, random, logger }: DaemonOptions,
+  {
+    images,
+    transfer,
+    networks,
+    events,
+    store,
+    runtime,
+    networking,
+  }: Floors & Pick<Engine, 'images' | 'transfer' | 'networks' | 'events'>,
+  stack: AsyncDisposableStack,
+): Promise<BuildService> {
+  const root = hostPath(join(config.dataRoot, 'build'));
+  const host = createBuildHost({
+    images,
+    transfer,
+    networking,
+    random,
+    defaultNetworkId: () => networks.get('bridge').id,
+    dns: { servers: config.dns, search: config.dnsSearch, options: config.dnsOptions },
+  });
+  const base = { store, runtime, clock, random, logger: logger.child({ part: 'build' }) };
+  const solver = stack.use(
+    await openSolver({
+      ...base,
+      host,
+      root,
+      config: { cgroupParent: config.cgroupParent, parallelism: Math.max(2, availableParallelism()) },
+    }),
+  );
+  images.setKeptByBuilds(() => solver.roots());
+  return new BuildService({
+    ...base,
+    solver,
+    host,
+    images,
+    events,
+    scratchRoot: hostPath(join(root, 'scratch')),
+    runRoot: hostPath(join(config.runRoot, 'build')),
+  });
 }
 
 /** The port in a registry's name when it is this machine's. */
@@ -174,9 +234,9 @@ const containersConfig = (config: Config) => ({
 
 /** Everything that the engine serves. */
 function engineRoutes(
-  { config, clock, random }: DaemonOptions,
+  { config, clock, random, logger }: DaemonOptions,
   { runtime }: Floors,
-  { events, images, volumes, networks, containers, accounts, registry, transfer }: Engine,
+  { events, images, volumes, networks, containers, accounts, registry, transfer, builds }: Engine,
   host: HostFacts,
 ): readonly Route[] {
   const context: SystemContext = {
@@ -199,13 +259,25 @@ function engineRoutes(
         })),
       containers: () => containers.usage(),
       volumes: () => volumeUsage(volumes),
+      buildCache: async () => (await builds.solver.listCache()).map(toBuildCache),
     },
     openFiles: () => readdirSync('/proc/self/fd').length,
   };
+  const buildkit = openBuildKit({
+    builds,
+    platform: hostPlatform(),
+    workerId: context.engineId,
+    version: SLIPWAY_VERSION,
+    push: (request, signal) => transfer.push(request, signal),
+    clock,
+    logger: logger.child({ part: 'buildkit' }),
+  });
   return [
     ...systemRoutes(new SystemService(context), context),
     ...imageRoutes(images, { pull: pullHandler(transfer) }),
     ...transferRoutes(transfer),
+    ...buildRoutes(builds),
+    ...buildkit.routes,
     ...volumeRoutes(volumes),
     ...networkRoutes(networks),
     ...containers.routes,

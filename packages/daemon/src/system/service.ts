@@ -19,6 +19,7 @@ export interface DiskUsage {
   readonly images: (version: ApiVersion) => Promise<readonly unknown[]>;
   readonly containers: () => Promise<readonly unknown[]>;
   readonly volumes: () => Promise<readonly unknown[]>;
+  readonly buildCache: () => Promise<readonly unknown[]>;
 }
 
 /** What this slice reads of the rest. */
@@ -188,7 +189,7 @@ export class SystemService {
       }),
       ...(wants('container') && { Containers: await usage.containers() }),
       ...(wants('volume') && { Volumes: await usage.volumes() }),
-      ...(wants('build-cache') && { BuildCache: [] }),
+      ...(wants('build-cache') && { BuildCache: await usage.buildCache() }),
     };
   }
 }

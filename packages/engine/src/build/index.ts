@@ -1,3 +1,4 @@
+export { type BuildKit, type BuildKitOptions, openBuildKit } from './buildkit/index.ts';
 export { readFromVertex } from './classic/remote.ts';
 export { type BuildHostOptions, createBuildHost } from './host.ts';
 export type { BuildRecord } from './records.ts';

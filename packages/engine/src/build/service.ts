@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { Clock, HostPath, Logger, Random } from '@slipway/base';
 import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
 import type {
@@ -59,7 +60,9 @@ export class BuildService {
   readonly #records: BuildRecords;
   readonly #running = new Map<string, AbortController>();
 
+  /** Contexts that another process left are removed. */
   constructor(given: BuildServiceOptions) {
+    rmSync(given.scratchRoot, { recursive: true, force: true });
     this.#given = given;
     this.solver = given.solver;
     this.scratchRoot = given.scratchRoot;
@@ -81,6 +84,11 @@ export class BuildService {
       resolveImage: (reference, platform) =>
         this.#given.host.resolveImage(reference, { platform, pull, session, signal }),
     });
+  }
+
+  /** @see BuildHost.resolveImage */
+  resolveImage(...asked: Parameters<BuildHost['resolveImage']>): ReturnType<BuildHost['resolveImage']> {
+    return this.#given.host.resolveImage(...asked);
   }
 
   /** @see Solver.solve */

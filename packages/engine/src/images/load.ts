@@ -47,7 +47,11 @@ async function load(
       signal,
       isUnpacked: (digest) => context.catalog.hasLayer(digest),
       onBlob: (name, totalBytes) =>
-        byteProgress(progress, { id: nameForProgress(name), status: 'Loading layer', totalBytes }),
+        byteProgress(progress, context.clock, {
+          id: nameForProgress(name),
+          status: 'Loading layer',
+          totalBytes,
+        }),
     });
     for (const archived of await readLayout(contents)) {
       const image = await loadImage(context, contents, archived, { lease, signal, progress });
@@ -99,7 +103,7 @@ async function loadImage(
     layers.push(claimed ?? layerDescriptor(blob));
   }
   const unpacking = diffIds.map((diffId, index) =>
-    byteProgress(progress, {
+    byteProgress(progress, context.clock, {
       id: shortId(diffId),
       status: 'Unpacking layer',
       totalBytes: layers[index]?.size ?? 0,

@@ -1,5 +1,5 @@
 import type { ProgressMessage } from '@slipway/api/docker';
-import { AsyncQueue } from '@slipway/base';
+import { AsyncQueue, type Clock } from '@slipway/base';
 
 export type Report = (message: ProgressMessage) => void;
 
@@ -29,15 +29,25 @@ export async function* progressOf(
   }
 }
 
-/** Reports bytes of one thing, at most once for each `stepBytes` and at the end. */
+/** Nobody reads faster; and many may read the progress of one pull, each over a connection that costs its own. */
+const STEP_MS = 100;
+
+/** Reports bytes of one thing: at the beginning, at the end, and where it got on by so much in a tenth of a second or more. */
 export function byteProgress(
   report: Report,
+  clock: Clock,
   { id, status, totalBytes }: { id: string; status: string; totalBytes: number },
 ): (currentBytes: number) => void {
   const stepBytes = Math.max(512 * 1024, Math.floor(totalBytes / 100));
   let nextBytes = 0;
+  let nextAtMs = Number.NEGATIVE_INFINITY;
   return (current) => {
-    if (current < nextBytes && current < totalBytes) return;
+    if (current < totalBytes) {
+      if (current < nextBytes) return;
+      const nowMs = clock.monotonicMs();
+      if (nowMs < nextAtMs) return;
+      nextAtMs = nowMs + STEP_MS;
+    }
     nextBytes = current + stepBytes;
     report({ status, progressDetail: { current, total: totalBytes }, id });
   };

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
 import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
 import type { Digest, ImageId, Reference } from '@slipway/oci';
-import type { Collected, Store } from '@slipway/store';
+import type { Collected, Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
@@ -37,6 +37,7 @@ export class ImageService {
   readonly #context: ImageContext;
   #usersOf: (id: ImageId) => readonly ImageUser[] = () => [];
   #keptBeside: () => readonly Digest[] = () => [];
+  #keptByBuilds: () => Roots = () => ({});
 
   constructor({ store, events, clock, logger, scratchRoot, toolPath }: ImageServiceOptions) {
     const catalog = new ImageCatalog(new ImageRecords(store.database));
@@ -50,7 +51,17 @@ export class ImageService {
       toolPath,
       usersOf: (id) => this.#usersOf(id),
       collectGarbage: () =>
-        store.collectGarbage({ roots: () => ({ ...catalog.roots(), blobsAlone: this.#keptBeside() }) }),
+        store.collectGarbage({
+          roots: () => {
+            const { blobs, snapshots } = catalog.roots();
+            const built = this.#keptByBuilds();
+            return {
+              blobs: [...blobs, ...(built.blobs ?? [])],
+              snapshots: [...snapshots, ...(built.snapshots ?? [])],
+              blobsAlone: this.#keptBeside(),
+            };
+          },
+        }),
     };
   }
 
@@ -78,6 +89,11 @@ export class ImageService {
   /** The registry says what the store must keep for its repositories. Images may not ask it themselves. */
   setKeptBeside(blobs: () => readonly Digest[]): void {
     this.#keptBeside = blobs;
+  }
+
+  /** The solver says what the store must keep for its cache. */
+  setKeptByBuilds(roots: () => Roots): void {
+    this.#keptByBuilds = roots;
   }
 
   /** Frees the blobs and snapshots that neither an image nor anything beside them needs. */
