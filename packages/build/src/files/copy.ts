@@ -208,8 +208,11 @@ class Copy {
   }
 }
 
+/** One for all files: each is copied without a pause. */
+let chunk: Buffer | undefined;
+
 function copyBytes(from: number, to: number): void {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  chunk ??= Buffer.allocUnsafe(CHUNK_BYTES);
   for (let length = readSync(from, chunk); length > 0; length = readSync(from, chunk)) {
     for (let written = 0; written < length; ) written += writeSync(to, chunk, written, length - written);
   }

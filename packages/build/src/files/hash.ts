@@ -69,11 +69,14 @@ function addXattrs(hash: Hash, fd: number): void {
   for (const [name, value] of readXattrs(fd)) hash.update(`${name}\0${value.length}\0`).update(value);
 }
 
+/** One for all files: each is hashed without a pause. */
+let chunk: Buffer | undefined;
+
 function hashFile(fd: number): Buffer {
   const file = openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const hash = createHash('sha256');
-    const chunk = Buffer.allocUnsafe(READ_BYTES);
+    chunk ??= Buffer.allocUnsafe(READ_BYTES);
     for (;;) {
       const length = readSync(file, chunk);
       if (length === 0) return hash.digest();
