@@ -28,17 +28,19 @@ export function pullError(error: unknown, reference: Reference): unknown {
   }
 }
 
-/** As `pullError`, for a push. @see moby distribution/push_v2.go */
+/**
+ * As `pullError`, for a push. A registry denies for a quota or an immutable tag too: a login would not help there.
+ * @see moby distribution/push_v2.go
+ */
 export function pushError(error: unknown, reference: Reference): unknown {
   if (!isSlipwayError(error)) return error;
-  if (error.reason === 'DENIED' || error.reason === 'UNAUTHORIZED') {
-    return new SlipwayError(
-      'PermissionDenied',
-      `push access denied for ${familiarName(reference)}, repository does not exist or may require authorization: ${error.message}`,
-      { cause: error, ...reasonOf(error) },
-    );
-  }
-  return connectionError(error);
+  if (error.reason !== 'DENIED' && error.reason !== 'UNAUTHORIZED') return connectionError(error);
+  const advice = error.reason === 'DENIED' ? '' : ', repository does not exist or may require authorization';
+  return new SlipwayError(
+    'PermissionDenied',
+    `push access denied for ${familiarName(reference)}${advice}: ${error.message}`,
+    { cause: error, ...reasonOf(error) },
+  );
 }
 
 function connectionError(error: SlipwayError): SlipwayError {

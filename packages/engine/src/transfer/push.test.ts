@@ -162,7 +162,7 @@ test('a push that the registry refuses tells why, and leaves no lease', async (t
   };
   await assert.rejects(pushTo(engine, `${registry.domain}/app:1`), {
     code: 'PermissionDenied',
-    message: new RegExp(`^push access denied for ${registry.domain}/app, .*requested access to the resource`),
+    message: new RegExp(`^push access denied for ${registry.domain}/app: .*requested access to the resource`),
   });
   assert.deepEqual(engine.store.leases.list(), []);
 });
