@@ -17,7 +17,8 @@ import {
 } from '@slipway/http';
 import { progressOf } from '../images/index.ts';
 import { parseRegistryConfig } from '../transfer/index.ts';
-import { type PreparedBuild, prepareClassicBuild, runClassicBuild } from './classic/build.ts';
+import { prepareClassicBuild, runClassicBuild } from './classic/build.ts';
+import type { PreparedBuild } from './classic/prepared.ts';
 import { errorMessageOf } from './classic/progress.ts';
 import { readClassicRequest } from './classic/request.ts';
 import type { BuildService } from './service.ts';

@@ -1,25 +1,18 @@
 import { join } from 'node:path';
 import type { ProgressMessage } from '@slipway/api/docker';
-import { hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
-import { type BuildSession, type ContextSource, isHttpUrl, parseGitSource } from '@slipway/build';
+import { hostPath, SlipwayError } from '@slipway/base';
+import { isHttpUrl, parseGitSource } from '@slipway/build';
 import type { Credentials } from '@slipway/distribution/client';
 import { parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { Report } from '../../images/index.ts';
 import type { BuildService } from '../service.ts';
 import { type ClassicContext, openContext } from './context.ts';
+import type { PreparedBuild } from './prepared.ts';
 import { ClassicProgress } from './progress.ts';
 import { openRemote } from './remote.ts';
 import type { ClassicRequest } from './request.ts';
 import { classicSession } from './session.ts';
-
-/** A build whose context is here and whose Dockerfile can be read. */
-export interface PreparedBuild extends AsyncDisposable {
-  readonly request: ClassicRequest;
-  readonly dockerfile: string;
-  readonly context: ContextSource;
-  readonly session: BuildSession;
-}
 
 /**
  * Takes the context in, and reads the Dockerfile: what is wrong with them is answered with a status.
@@ -110,7 +103,9 @@ export async function runClassicBuild(
       { session, signal },
     );
     const progress = new ClassicProgress(plan, say);
-    const result = await builds.solve(plan, { session, signal, onEvent: (event) => progress.take(event) });
+    const solving = builds.solve(plan, { session, signal, onEvent: (event) => progress.take(event) });
+    solving.catch(() => progress.flush());
+    const result = await solving;
     await using _lease = result.lease;
     const image = await builds.exportImage(plan, result, request.references);
     progress.finish(image.id);
@@ -130,5 +125,3 @@ export async function runClassicBuild(
     }
   });
 }
-
-export const isCanceled = (error: unknown): boolean => isSlipwayError(error, 'Canceled');

@@ -1,5 +1,5 @@
 import type { ProgressMessage } from '@slipway/api/docker';
-import { SlipwayError, shortId } from '@slipway/base';
+import { shortId } from '@slipway/base';
 import { type BuildEvent, type DockerfilePlan, type PlannedStep, vertexDigest } from '@slipway/build';
 import { computeDigest, type Digest } from '@slipway/oci';
 
@@ -7,11 +7,15 @@ type Report = (message: ProgressMessage) => void;
 
 /** What is known of a vertex so far. */
 interface VertexState {
+  readonly started: boolean;
   readonly completed: boolean;
   readonly cached: boolean;
   /** Output that came before the step's turn. */
   readonly waiting: Uint8Array[];
 }
+
+const NOT_BEGUN: VertexState = { started: false, completed: false, cached: false, waiting: [] };
+const NOTHING_SAID = { step: false, running: false };
 
 /**
  * Tells a build as docker's classic builder does: one step after the other, although they run side by side. Output of a
@@ -24,7 +28,10 @@ export class ClassicProgress {
   readonly #vertices = new Map<Digest, VertexState>();
   readonly #decoders = new Map<Digest, TextDecoder>();
   #at = 0;
-  #announced = false;
+  /** What was said of the step whose turn it is. */
+  #said = NOTHING_SAID;
+  /** Whether the last step with files was; those that only configure go with it. */
+  #isCached = false;
 
   constructor(plan: Pick<DockerfilePlan, 'stages'>, report: Report) {
     this.#report = report;
@@ -37,15 +44,19 @@ export class ClassicProgress {
 
   take(event: BuildEvent): void {
     if (event.kind === 'progress') return;
-    const before = this.#vertices.get(event.digest) ?? { completed: false, cached: false, waiting: [] };
+    const before = this.#vertices.get(event.digest) ?? { ...NOT_BEGUN, waiting: [] };
     if (event.kind === 'log') {
       if (this.#digests[this.#at] === event.digest) this.#write(event.digest, event.bytes);
       else before.waiting.push(event.bytes);
       this.#vertices.set(event.digest, before);
       return;
     }
-    const completed = event.completedAtMs !== undefined && event.error === undefined;
-    this.#vertices.set(event.digest, { ...before, completed, cached: event.cached });
+    this.#vertices.set(event.digest, {
+      ...before,
+      started: event.startedAtMs !== undefined,
+      completed: event.completedAtMs !== undefined && event.error === undefined,
+      cached: event.cached,
+    });
     this.#advance();
   }
 
@@ -57,6 +68,7 @@ export class ClassicProgress {
       // A vertex below a cached one is not looked at, and no event tells of it.
       this.#vertices.set(digest, {
         waiting: state?.waiting ?? [],
+        started: true,
         completed: true,
         cached: state?.completed !== true || state.cached,
       });
@@ -72,35 +84,50 @@ export class ClassicProgress {
     };
   }
 
+  /** After a failure: the output that waited for its turn, the failed step's among it. */
+  flush(): void {
+    for (; this.#at < this.#steps.length; this.#at++) {
+      const digest = this.#digests[this.#at];
+      const waiting = digest === undefined ? undefined : this.#vertices.get(digest)?.waiting.splice(0);
+      if (digest === undefined || waiting === undefined || waiting.length === 0) continue;
+      this.#announce();
+      for (const bytes of waiting) this.#write(digest, bytes);
+      this.#said = NOTHING_SAID;
+    }
+  }
+
   #advance(imageId?: string): void {
     for (; this.#at < this.#steps.length; this.#at++) {
-      const isLast = this.#at === this.#steps.length - 1;
       const digest = this.#digests[this.#at];
       this.#announce();
-      const state = digest === undefined ? undefined : this.#vertices.get(digest);
       if (digest !== undefined) {
-        for (const bytes of state?.waiting.splice(0) ?? []) this.#write(digest, bytes);
-        if (state?.completed !== true) return;
+        const state = this.#vertices.get(digest) ?? NOT_BEGUN;
+        if (state.started && !state.completed && !state.cached) this.#sayRunning();
+        for (const bytes of state.waiting.splice(0)) this.#write(digest, bytes);
+        if (!state.completed) return;
+        const isFrom = /^\s*FROM\s/i.test(this.#steps[this.#at]?.original ?? '');
+        this.#isCached = state.cached && !isFrom;
       }
+      const isLast = this.#at === this.#steps.length - 1;
       if (isLast && imageId === undefined) return;
-      const isFrom = /^\s*FROM\s/i.test(this.#steps[this.#at]?.original ?? '');
-      if (state?.cached === true && !isFrom) this.#say(' ---> Using cache\n');
+      if (this.#isCached) this.#say(' ---> Using cache\n');
       this.#say(` ---> ${shortId(isLast && imageId !== undefined ? imageId : this.#idOf(this.#at))}\n`);
-      this.#announced = false;
+      this.#said = NOTHING_SAID;
     }
   }
 
   #announce(): void {
-    if (this.#announced) return;
-    this.#announced = true;
+    if (this.#said.step) return;
+    this.#said = { ...this.#said, step: true };
     const { original } = this.#steps[this.#at] as PlannedStep;
     this.#say(`Step ${this.#at + 1}/${this.#steps.length} : ${original}\n`);
-    const isRun = /^\s*RUN\s/i.test(original);
-    const digest = this.#digests[this.#at];
-    const known = digest === undefined ? undefined : this.#vertices.get(digest);
-    if (isRun && known?.cached !== true && known?.completed !== true) {
-      this.#say(` ---> Running in ${shortId(this.#idOf(this.#at))}\n`);
-    }
+  }
+
+  #sayRunning(): void {
+    const isRun = /^\s*RUN\s/i.test(this.#steps[this.#at]?.original ?? '');
+    if (this.#said.running || !isRun) return;
+    this.#said = { ...this.#said, running: true };
+    this.#say(` ---> Running in ${shortId(this.#idOf(this.#at))}\n`);
   }
 
   /** Steps have no images of their own: a name that stays the same while the steps up to it do. */
@@ -115,6 +142,7 @@ export class ClassicProgress {
       decoder = new TextDecoder();
       this.#decoders.set(digest, decoder);
     }
+    this.#sayRunning();
     const text = decoder.decode(bytes, { stream: true });
     if (text !== '') this.#say(text);
   }
@@ -145,5 +173,3 @@ export function errorMessageOf(error: unknown): ProgressMessage {
   const { message, code } = classicError(error);
   return { errorDetail: { ...(code === undefined ? {} : { code }), message }, error: message };
 }
-
-export const canceled = (): SlipwayError => new SlipwayError('Canceled', 'context canceled');

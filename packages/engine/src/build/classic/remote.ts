@@ -3,8 +3,9 @@ import type { BuildSession, ContextSource, Vertex } from '@slipway/build';
 import { contextVertex } from '@slipway/build';
 import { hostPlatform } from '@slipway/oci';
 import type { BuildService } from '../service.ts';
-import type { PreparedBuild } from './build.ts';
+
 import { readText } from './context.ts';
+import type { PreparedBuild } from './prepared.ts';
 import type { ClassicRequest } from './request.ts';
 
 /**
