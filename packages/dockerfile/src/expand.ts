@@ -14,7 +14,7 @@ export interface Expansion {
   readonly words: readonly string[];
   /** Names that were asked for and have a value. */
   readonly used: ReadonlySet<string>;
-  /** Names without a value, but for those whose reference says what then (`${x:-y}`, `${x+y}`). */
+  /** Names without a value, those too whose reference says what then (`${x:-y}`): docker's checks count them. */
   readonly undefined: ReadonlySet<string>;
 }
 
@@ -180,8 +180,7 @@ class Expander {
       );
     }
     const { text: word } = this.readUntil('}', keepEscapes);
-    const value = this.#env.get(name);
-    if (value !== undefined) this.used.add(name);
+    const value = this.#valueOf(name);
     const isSet = value !== undefined && !(emptyIsUnset && value === '');
     if (operator === '+') return isSet ? word : '';
     if (isSet) return value;

@@ -146,7 +146,7 @@ export interface Dockerfile {
   /** ARGs before the first FROM. */
   readonly globalArgs: readonly InstructionOf<'ARG'>[];
   readonly stages: readonly Stage[];
-  /** Instructions with empty lines between their continuation lines. */
+  /** The last lines of instructions with empty lines between their continuation lines. */
   readonly emptyContinuations: readonly Range[];
   /** The text, for excerpts in errors. */
   readonly text: string;

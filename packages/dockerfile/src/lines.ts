@@ -9,7 +9,8 @@ export interface LogicalLine {
   readonly heredocs: readonly Heredoc[];
   readonly comments: readonly string[];
   readonly range: Range;
-  readonly hasEmptyContinuation: boolean;
+  /** The last of its lines when empty ones stand between them. */
+  readonly emptyContinuation: Range | undefined;
 }
 
 export interface SplitText {
@@ -59,7 +60,9 @@ export function splitLines(text: string, defaultEscape: Escape = '\\'): SplitTex
         heredocs,
         comments,
         range: rangeOf(physical, at, next - 1),
-        hasEmptyContinuation: joined.hasEmptyContinuation,
+        emptyContinuation: joined.hasEmptyContinuation
+          ? rangeOf(physical, joined.next - 1, joined.next - 1)
+          : undefined,
       });
       at = next;
     } else at = joined.next;

@@ -30,7 +30,7 @@ const OPTIONS = new Set([
 
 const SWITCHES = new Set(['readonly', 'readwrite', 'required']);
 
-/** Options of one type only, and that type. */
+/** Options of some types only, and those. */
 const ONLY_FOR: Readonly<Record<string, readonly RunMount['type'][]>> = {
   required: ['secret', 'ssh'],
   env: ['secret'],
@@ -40,6 +40,20 @@ const ONLY_FOR: Readonly<Record<string, readonly RunMount['type'][]>> = {
   mode: ['cache', 'secret', 'ssh'],
   uid: ['cache', 'secret', 'ssh'],
   gid: ['cache', 'secret', 'ssh'],
+};
+
+const SHARING = ['shared', 'private', 'locked'];
+
+/** Values that are not one of these are refused, variables apart. */
+const VALUES: Readonly<Record<string, RegExp>> = {
+  mode: /^[0-7]{1,11}$/,
+  uid: /^\d{1,10}$/,
+  gid: /^\d{1,10}$/,
+  size: /^\d+(?:\.\d+)? ?(?:[kmgtp]i?b?|b)?$/i,
+  sharing: /^(?:shared|private|locked)$/i,
+  readonly: /^(?:1|0|t|f|true|false)$/i,
+  readwrite: /^(?:1|0|t|f|true|false)$/i,
+  required: /^(?:1|0|t|f|true|false)$/i,
 };
 
 /**
@@ -73,10 +87,15 @@ function readType(value: string): RunMount['type'] {
 }
 
 function checkMount(type: RunMount['type'], options: ReadonlyMap<string, string>): void {
-  for (const name of options.keys()) {
-    if (ONLY_FOR[name]?.includes(type) === false) {
-      throw new Flaw(`unexpected key '${name}' for mount type '${type}'`);
-    }
+  for (const [name, value] of options) {
+    if (ONLY_FOR[name]?.includes(type) === false) throw notForType(name, type);
+    if (value.includes('$') || VALUES[name]?.test(value) !== false) continue;
+    throw name === 'sharing'
+      ? new Flaw(`unsupported sharing value "${value}"`, suggest(value, SHARING))
+      : new Flaw(`invalid value ${value} for ${name}`);
+  }
+  if ((type === 'bind' || type === 'cache' || type === 'tmpfs') && !options.get('target')) {
+    throw new Flaw('invalid mount target "/": name one with target=');
   }
   if (/\$./.test(options.get('from') ?? '')) {
     throw new Flaw(`'from' doesn't support variable expansion, define alias stage instead`);
@@ -87,6 +106,14 @@ function checkMount(type: RunMount['type'], options: ReadonlyMap<string, string>
     }
     if (options.has('source') && options.has('id')) throw new Flaw("both source and id can't be set");
   }
+}
+
+function notForType(name: string, type: RunMount['type']): Flaw {
+  if (name === 'sharing') return new Flaw(`invalid cache sharing set for ${type} mount`);
+  if (name === 'mode' || name === 'uid' || name === 'gid') {
+    return new Flaw(`${name} not allowed for "${type}" type mounts`);
+  }
+  return new Flaw(`unexpected key '${name}' for mount type '${type}'`);
 }
 
 /** Fields of a line of CSV: a quoted one may hold commas, and `""` for a quote. */

@@ -11,7 +11,10 @@ import { readInstruction } from './read-instruction.ts';
 export function parseDockerfile(text: string, { name = 'Dockerfile' }: { name?: string } = {}): Dockerfile {
   const file = { name, text };
   const { directives, escape: token, lines } = split(file);
-  if (lines.length === 0) throw new DockerfileError('file with no instructions', { ranges: [], file });
+  if (lines.length === 0) {
+    const message = text.trim() === '' ? 'the Dockerfile cannot be empty' : 'file with no instructions';
+    throw new DockerfileError(message, { ranges: [], file });
+  }
   const globalArgs: InstructionOf<'ARG'>[] = [];
   const stages: { from: InstructionOf<'FROM'>; instructions: Instruction[] }[] = [];
   for (const line of lines) {
@@ -25,9 +28,7 @@ export function parseDockerfile(text: string, { name = 'Dockerfile' }: { name?: 
   if (stages.length === 0) {
     throw new DockerfileError('dockerfile contains no stages to build', { ranges: [], file });
   }
-  const emptyContinuations = lines
-    .filter(({ hasEmptyContinuation }) => hasEmptyContinuation)
-    .map(({ range }) => range);
+  const emptyContinuations = lines.flatMap(({ emptyContinuation }) => emptyContinuation ?? []);
   return { name, escape: token, directives, globalArgs, stages: stages as Stage[], emptyContinuations, text };
 }
 

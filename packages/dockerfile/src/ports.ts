@@ -23,7 +23,7 @@ export function parsePortSpec(text: string): PortSpec {
   const [, low, high = low] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(ports) ?? [];
   const [first, last] = [Number(low), Number(high)];
   if (low === undefined || first > 65535 || last > 65535 || last < first) {
-    throw invalid(`invalid containerPort: ${ports}`);
+    throw new SlipwayError('InvalidArgument', `invalid containerPort: ${ports}`, { reason: 'DOCKERFILE' });
   }
   return { host: colon < 0 ? undefined : text.slice(0, colon), first, last, protocol };
 }

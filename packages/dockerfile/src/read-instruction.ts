@@ -141,7 +141,7 @@ function readRun({ flags, rest, heredocs }: Source): Body<'RUN'> {
     device,
   } = readFlags(flags, { mount: 'list', network: 'text', security: 'text', device: 'list' });
   if (network !== 'default' && network !== 'none' && network !== 'host') {
-    throw new Flaw(`unsupported network mode "${network}"`, suggest(network, ['default', 'none', 'host']));
+    throw new Flaw(`invalid network mode "${network}"`, suggest(network, ['default', 'none', 'host']));
   }
   if (security !== 'sandbox' && security !== 'insecure') {
     throw new Flaw(`security "${security}" is not valid`, suggest(security, ['sandbox', 'insecure']));
@@ -244,18 +244,19 @@ function readHealthcheck({ flags, rest }: Source): Body<'HEALTHCHECK'> {
   const none = type.toUpperCase() === 'NONE';
   if (none && line !== '') throw new Flaw('HEALTHCHECK NONE takes no arguments');
   if (!none && type.toUpperCase() !== 'CMD') {
-    throw new Flaw(`unknown type "${type.toUpperCase()}" in HEALTHCHECK (try CMD)`);
+    throw new Flaw(`Unknown type "${type.toUpperCase()}" in HEALTHCHECK (try CMD)`);
   }
-  const values = readFlags(flags, none ? ({} as typeof HEALTH_FLAGS) : HEALTH_FLAGS);
+  const values = readFlags(flags, HEALTH_FLAGS);
   const command = none ? undefined : readCommand(line, []);
   if (command?.form === 'exec' ? command.args.length === 0 : command?.line === '') {
-    throw new Flaw('missing command after HEALTHCHECK CMD');
+    throw new Flaw('Missing command after HEALTHCHECK CMD');
   }
   for (const name of ['interval', 'timeout', 'start-period', 'start-interval'] as const) {
     checkInterval(name, values[name]);
   }
+  if (values.retries?.startsWith('-')) throw new Flaw(`--retries cannot be negative (${values.retries})`);
   if (values.retries !== undefined && !/^\+?\d{1,9}$/.test(values.retries)) {
-    throw new Flaw(`--retries must be a number that is not negative (${values.retries})`);
+    throw new Flaw(`--retries must be a number (${values.retries})`);
   }
   return {
     kind: 'HEALTHCHECK',
@@ -271,7 +272,11 @@ function readHealthcheck({ flags, rest }: Source): Body<'HEALTHCHECK'> {
 function checkInterval(name: string, value: string | undefined): void {
   if (value === undefined || value === '') return;
   const ns = parseDurationNs(value);
-  if (ns === undefined) throw new Flaw(`time: invalid duration "${value}"`);
+  if (ns === undefined) {
+    throw new Flaw(
+      `time: ${/^[-+]?[\d.]+$/.test(value) ? 'missing unit in' : 'invalid'} duration "${value}"`,
+    );
+  }
   if (ns !== 0 && ns < SHORTEST_NS) throw new Flaw(`Interval "${name}" cannot be less than 1ms`);
 }
 

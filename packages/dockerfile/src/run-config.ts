@@ -124,7 +124,7 @@ function changesOf(
         },
       };
     case 'VOLUME':
-      return { Volumes: { ...config.Volumes, ...asKeys(instruction.paths.map((path) => words.one(path))) } };
+      return { Volumes: { ...config.Volumes, ...asKeys(volumesOf(instruction, words)) } };
     case 'HEALTHCHECK':
       return { Healthcheck: healthcheckOf(instruction) };
     case 'ONBUILD':
@@ -138,6 +138,16 @@ function changesOf(
     case 'WORKDIR':
       return { WorkingDir: resolveWorkdir(config.WorkingDir, words.one(instruction.path)) };
   }
+}
+
+function volumesOf({ paths }: InstructionOf<'VOLUME'>, words: Words): string[] {
+  const expanded = paths.map((path) => words.one(path));
+  if (expanded.includes('')) {
+    throw new SlipwayError('InvalidArgument', 'VOLUME specified can not be an empty string', {
+      reason: 'DOCKERFILE',
+    });
+  }
+  return expanded;
 }
 
 /** A WORKDIR from the one before it. @throws InvalidArgument for an empty one */

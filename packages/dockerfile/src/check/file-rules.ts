@@ -9,7 +9,13 @@ export function checkFile(dockerfile: Dockerfile, report: Report): void {
   }
   checkCasing(dockerfile, report);
   checkStageNames(dockerfile, report);
-  for (const arg of dockerfile.globalArgs) checkInstruction(arg, report);
+  for (const arg of dockerfile.globalArgs) {
+    checkDescription(
+      arg,
+      arg.args.map(({ name }) => name),
+      report,
+    );
+  }
   for (const { from, instructions } of dockerfile.stages) {
     checkDescription(from, from.name === undefined ? [] : [from.name], report);
     for (const instruction of instructions) checkInstruction(instruction, report);

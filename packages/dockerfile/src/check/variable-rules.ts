@@ -20,11 +20,6 @@ export interface KnownVariables {
   readonly ignorePatterns?: readonly string[];
 }
 
-const PREDEFINED = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((name) => [
-  name,
-  name.toLowerCase(),
-]);
-
 /** What platform arguments come to where nobody says it; names of images need some value. */
 const PLATFORM_PARTS = { PLATFORM: 'linux/amd64', OS: 'linux', ARCH: 'amd64', VARIANT: '', OSVERSION: '' };
 
@@ -39,6 +34,8 @@ const BUILD_SETTINGS = ['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'
 interface StageEnd {
   /** Undefined when the image below is not known. */
   readonly env: ReadonlyMap<string, string> | undefined;
+  /** Arguments, with a value or without: a stage that begins with this one has them too. */
+  readonly declared: ReadonlySet<string>;
   readonly hasWorkdir: boolean;
 }
 
@@ -87,9 +84,10 @@ function tryExpand(
   word: string,
   env: ReadonlyMap<string, string>,
   { escape: token }: Dockerfile,
+  quotes = true,
 ): Expansion | undefined {
   try {
-    return expand(word, env, { escape: token });
+    return expand(word, env, { escape: token, quotes });
   } catch {
     return undefined;
   }
@@ -130,7 +128,7 @@ function checkPlatform(
   const expansion = tryExpand(platform, globals, dockerfile);
   if (expansion === undefined) return;
   const names = [...expansion.used, ...expansion.undefined];
-  if (names.length === 1 && /^\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})$/.test(platform)) {
+  if (names.length === 1 && expansion.used.has('TARGETPLATFORM')) {
     report(
       'RedundantTargetPlatform',
       `Setting platform to predefined ${platform} in FROM is redundant as this is the default behavior`,
@@ -166,13 +164,15 @@ function beginOf(
   const base = ends.get(image.toLowerCase());
   if (base !== undefined) return base;
   const path: [string, string] = ['PATH', ''];
-  if (image === 'scratch' || known.imageEnv === undefined) return { env: new Map([path]), hasWorkdir: false };
+  const declared = new Set<string>();
+  if (image === 'scratch' || known.imageEnv === undefined)
+    return { env: new Map([path]), declared, hasWorkdir: false };
   const entries = known.imageEnv(image);
   const pairs = entries?.map((entry): [string, string] => {
     const [name = ''] = entry.split('=', 1);
     return [name, entry.slice(name.length + 1)];
   });
-  return { env: pairs && new Map([path, ...pairs]), hasWorkdir: false };
+  return { env: pairs && new Map([path, ...pairs]), declared, hasWorkdir: false };
 }
 
 /** Follows a stage's variables from one instruction to the next. */
@@ -180,7 +180,7 @@ class StageCheck {
   readonly #env: Map<string, string>;
   /** Variables of the image below are not known, so none can be called undefined. */
   readonly #isOpen: boolean;
-  readonly #declared = new Set([...PREDEFINED, ...BUILD_SETTINGS]);
+  readonly #declared: Set<string>;
   readonly #globals: ReadonlyMap<string, string>;
   readonly #known: KnownVariables;
   readonly #dockerfile: Dockerfile;
@@ -197,6 +197,7 @@ class StageCheck {
     report: Report,
   ) {
     this.#env = new Map(begin.env);
+    this.#declared = new Set([...BUILD_SETTINGS, ...begin.declared]);
     this.#isOpen = begin.env === undefined;
     this.#hasWorkdir = begin.hasWorkdir;
     this.#globals = globals;
@@ -209,9 +210,11 @@ class StageCheck {
   run(instructions: readonly Instruction[]): StageEnd {
     const args = new Set<string>();
     for (const instruction of instructions) this.#check(instruction, args);
-    // Arguments end with their stage, variables go on.
-    const env = new Map([...this.#env].filter(([name]) => !args.has(name)));
-    return { env: this.#isOpen ? undefined : env, hasWorkdir: this.#hasWorkdir };
+    return {
+      env: this.#isOpen ? undefined : this.#env,
+      declared: this.#declared,
+      hasWorkdir: this.#hasWorkdir,
+    };
   }
 
   #check(instruction: Instruction, args: Set<string>): void {
@@ -242,8 +245,10 @@ class StageCheck {
         this.#checkWorkdir(instruction);
         break;
       case 'EXPOSE':
-        for (const expansion of words(instruction.ports)) {
-          for (const port of expansion?.words ?? []) checkPort(port, instruction, this.#report);
+        // Docker does not look for undefined variables here.
+        for (const word of instruction.ports) {
+          for (const port of tryExpand(word, this.#env, this.#dockerfile)?.words ?? [])
+            checkPort(port, instruction, this.#report);
         }
         break;
       case 'USER':
@@ -283,6 +288,9 @@ class StageCheck {
     ]) {
       if (word !== undefined) this.#expand(word, instruction);
     }
+    for (const source of instruction.sources) {
+      if (typeof source !== 'string' && source.expand) this.#expand(source.content, instruction, false);
+    }
     for (const path of paths) {
       const text = this.#expand(path, instruction)?.text;
       if (text === undefined || instruction.from !== undefined || /^[a-z+]+:\/\/|^git@/.test(text)) continue;
@@ -299,7 +307,7 @@ class StageCheck {
 
   #checkWorkdir(instruction: InstructionOf<'WORKDIR'>): void {
     const expansion = this.#expand(instruction.path, instruction);
-    if (expansion === undefined || expansion.undefined.size > 0) return;
+    if (expansion === undefined) return;
     if (!expansion.text.startsWith('/') && !this.#hasWorkdir) {
       this.#report(
         'WorkdirRelativePath',
@@ -311,8 +319,8 @@ class StageCheck {
   }
 
   /** Undefined when the word cannot be expanded; variables it uses that nothing has set are told of. */
-  #expand(word: string, { range }: Instruction): Expansion | undefined {
-    const expansion = tryExpand(word, this.#env, this.#dockerfile);
+  #expand(word: string, { range }: Instruction, quotes = true): Expansion | undefined {
+    const expansion = tryExpand(word, this.#env, this.#dockerfile, quotes);
     if (this.#isOpen) return expansion;
     for (const name of expansion?.undefined ?? []) {
       if (this.#declared.has(name)) continue;
