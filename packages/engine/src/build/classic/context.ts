@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
 import { createIgnoreMatcher, parseIgnoreFile } from '@slipway/dockerfile';
-import { decompressArchive, LayerWriter, openInRoot, syscalls, TarParser } from '@slipway/store';
+import { decompressArchive, LayerWriter, openInRoot, syscalls, TarParser, tarPadding } from '@slipway/store';
 
 /** A build context that came as an archive: a folder that goes when it is disposed. */
 export interface ClassicContext extends AsyncDisposable {
@@ -46,10 +46,14 @@ async function unpack(
 ): Promise<void> {
   using writer = new LayerWriter(folder, { whiteouts: 'none' });
   const parser = new TarParser(writer);
+  let sizeBytes = 0;
   for await (const chunk of decompressArchive(archive)) {
     signal.throwIfAborted();
     parser.push(chunk);
+    sizeBytes += chunk.length;
   }
+  // With `-f -` docker's client ends the archive behind the last file's bytes, without what fills their block.
+  parser.push(tarPadding(sizeBytes));
   parser.end();
   writer.finish();
 }

@@ -161,12 +161,21 @@ export function classicError(error: unknown): {
 } {
   const message = error instanceof Error ? error.message : String(error);
   const [, command, code] = STEP_FAILURE.exec(message) ?? [];
-  if (command === undefined) return { message, code: undefined };
+  if (command === undefined) return { message: classicWords(message), code: undefined };
   return {
     message: `The command '${command}' returned a non-zero code: ${code}`,
     code: Number(code),
   };
 }
+
+const MISSING_SOURCE = /^failed to compute cache key: (?:.*: )?"\/?(.+?)": not found/;
+
+const classicWords = (message: string): string =>
+  message.replace(
+    MISSING_SOURCE,
+    (_, path: string) =>
+      `COPY failed: file not found in build context or excluded by .dockerignore: stat ${path}: file does not exist`,
+  );
 
 /** As the stream's last line. */
 export function errorMessageOf(error: unknown): ProgressMessage {
