@@ -160,7 +160,12 @@ function entryFile(project: Project, manifest: Manifest, compiled: boolean): str
 
 const LIFECYCLE = ['preinstall', 'install', 'postinstall', 'prepare'];
 
-function needsWhole(project: Project, { scripts, workspaces }: Manifest): string | undefined {
+function needsWhole(project: Project, manifest: Manifest): string | undefined {
+  const { scripts, workspaces, dependencies, devDependencies } = manifest;
+  const ranges = Object.values({ ...dependencies, ...devDependencies });
+  if (ranges.some((range) => /^(?:file|link|portal|workspace):/.test(range))) {
+    return 'it depends on folders or archives of its own';
+  }
   if (workspaces !== undefined || project.has('pnpm-workspace.yaml')) return 'the project has workspaces';
   const script = LIFECYCLE.find(
     (name) => scripts?.[name] !== undefined && !/husky|lefthook/.test(scripts[name]),

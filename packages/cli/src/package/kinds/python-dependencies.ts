@@ -83,16 +83,18 @@ function requirements(project: Project): PythonDependencies {
     /^(?:requirements|constraints)[\w./-]*\.(?:txt|in)$/.test(path),
   );
   const text = included.map((path) => project.text(path) ?? '').join('\n');
+  // Packages that are in the project itself.
+  const hasLocal = /^\s*(?:-e\s+|[\w-]+\s*@\s*)?(?:\.|file:)/m.test(text);
   const files = included.filter((path) => !path.includes('/'));
   const folders = [
     ...new Set(included.filter((path) => path.includes('/')).map((path) => path.split('/')[0])),
   ];
   return {
-    files: [...files, ...(folders as string[])],
+    files: hasLocal ? ['.'] : [...files, ...(folders as string[])],
     install: [venv, `RUN ${PIP_CACHE} ${pip} -r requirements.txt`],
     installTarget: [venv, `RUN ${PIP_CACHE} ${pip} --target ${PACKAGES} -r requirements.txt`],
     text,
-    why: 'requirements.txt: packages by pip',
+    why: `requirements.txt: packages by pip${hasLocal ? ', some from the project itself' : ''}`,
     warnings: [],
   };
 }
