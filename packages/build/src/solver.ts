@@ -6,7 +6,8 @@ import type { Vertex } from './graph.ts';
 export interface BuildSession {
   /**
    * Brings the files of a local source into `folder`, which holds what an earlier build of the same client brought: only
-   * what differs is sent, and what the client has no longer goes.
+   * what differs is sent, and what the client has no longer goes. Files there may have other names elsewhere: one that
+   * differs is replaced, never written into.
    */
   syncLocal(
     source: {

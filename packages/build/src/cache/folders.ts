@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type Clock, type HostPath, hostPath, type Random } from '@slipway/base';
 import { measureTree } from '@slipway/store';
 import type { CacheRecords, FolderRecord } from './records.ts';
@@ -86,6 +88,17 @@ export class Folders {
       isNew: true,
       [Symbol.asyncDispose]: async () => rm(path, { recursive: true, force: true }),
     };
+  }
+
+  /** A temporary one with the files of another, which are the same inodes: who changes one puts a new file in its place. */
+  async linked(id: string, signal: AbortSignal): Promise<HeldFolder> {
+    await using undo = new AsyncDisposableStack();
+    const folder = undo.use(this.temporary());
+    await promisify(execFile)('cp', ['-a', '--link', '--', join(this.#root, id, '.'), folder.path], {
+      signal,
+    });
+    undo.move();
+    return folder;
   }
 
   async sizeBytes(id: string): Promise<number> {

@@ -135,6 +135,13 @@ export class CacheRecords {
     return this.#database.prepare('SELECT * FROM build_results ORDER BY created_at_ms').all().map(toResult);
   }
 
+  /** Those that were made again, under whose keys others are now. */
+  removeUnreachable(): void {
+    this.#database
+      .prepare('DELETE FROM build_results WHERE id NOT IN (SELECT result_id FROM build_keys)')
+      .run();
+  }
+
   removeResult(id: string): void {
     this.#database.prepare('DELETE FROM build_results WHERE id = ?').run(id);
   }

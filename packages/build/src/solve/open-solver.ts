@@ -52,6 +52,7 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
   await sweep({ store, runtime, runRoot, secretRoot });
   mkdirSync(secretRoot, { recursive: true, mode: 0o700 });
   const records = new CacheRecords(store.database);
+  records.removeUnreachable();
   const folders = new Folders(folderOf('folders'), { records, clock, random });
   const context: SolverContext = {
     store,

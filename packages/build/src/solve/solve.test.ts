@@ -136,6 +136,19 @@ test('a build that is given up leaves no process, mount or snapshot; who shares 
   assert.ok(!execFileSync('ps', ['ax'], { encoding: 'utf8' }).includes('sleep 1000'));
 });
 
+test("a build that comes while another reads the client's files has its own, which begin as theirs", async () => {
+  await using bench = await openSolverBench('twice');
+  bench.write('file', 'one');
+  const first = bench.solve(run(copy(busybox(), local(), 'file', '/'), 'echo begun; sleep 1; cat /file'));
+  while (!bench.output().includes('begun')) await systemClock.sleep(5);
+  bench.write('file', 'two');
+  const second = await bench.solve(copy(busybox(), local(), 'file', '/'));
+  assert.equal(await bench.read(second, 'cat file'), 'two');
+  assert.equal(await bench.read(await first, 'cat file'), 'one');
+  assert.match(bench.output(), /begun\none/);
+  assert.equal(readdirSync(join(bench.root, 'data/build/folders')).length, 1);
+});
+
 test('a secret is read by its step, and is nowhere on the disk', async () => {
   await using bench = await openSolverBench('secret');
   bench.secrets.set('token', Buffer.from('hunter2-very-secret'));

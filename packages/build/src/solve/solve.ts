@@ -1,4 +1,4 @@
-import { errorMessage, SlipwayError } from '@slipway/base';
+import { SlipwayError } from '@slipway/base';
 import type { Digest } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import type { Layers, ResultRecord } from '../cache/records.ts';
@@ -8,13 +8,14 @@ import { performFileActions } from '../operations/files.ts';
 import type { Input } from '../operations/inputs.ts';
 import { openWorkspace, topChainId } from '../operations/rootfs.ts';
 import { runCommand } from '../operations/run.ts';
-import type { BuildEvent, BuildResult, SolveOptions } from '../solver.ts';
+import type { BuildResult, SolveOptions } from '../solver.ts';
 import { openGit } from '../sources/git.ts';
 import { openHttp } from '../sources/http.ts';
 import { openLocal } from '../sources/local.ts';
 import { vertexDigest } from '../vertex-digest.ts';
 import type { SolverContext } from './context.ts';
 import { contentKey, definitionKey, imageIdentity } from './keys.ts';
+import { Report } from './report.ts';
 import type { StepOutput } from './shared-steps.ts';
 
 type VertexOf<K extends Operation['kind']> = Vertex & { readonly operation: Extract<Operation, { kind: K }> };
@@ -30,15 +31,14 @@ export class Solve {
   readonly #resources = new AsyncDisposableStack();
   /** Images that nobody has had to fetch. */
   readonly #untouchedImages = new Map<Digest, Vertex>();
-  readonly #announced = new Set<Digest>();
-  /** When what is moved began to be, by vertex and name. */
-  readonly #transfers = new Map<string, number>();
+  readonly #report: Report;
   readonly #used = new Set<string>();
   readonly #lease: Lease;
 
   constructor(context: SolverContext, options: SolveOptions) {
     this.#context = context;
     this.#options = options;
+    this.#report = new Report(context.clock, options.onEvent);
     this.#lease = context.store.database.relaxed(() => context.store.leases.acquire());
   }
 
@@ -66,7 +66,7 @@ export class Solve {
   }
 
   async #solveTop(vertex: Vertex): Promise<Layers> {
-    this.#announce(vertex);
+    this.#report.announce(vertex);
     const input = (await this.#input(asBase(vertex))) as LayersInput;
     const layers = await input.layers(this.#controller.signal);
     const top = topChainId(layers);
@@ -76,7 +76,7 @@ export class Solve {
         snapshots: top === undefined ? [] : [top],
       }),
     );
-    for (const image of this.#untouchedImages.values()) this.#emitCached(image);
+    for (const image of this.#untouchedImages.values()) this.#report.cached(image);
     return layers;
   }
 
@@ -135,7 +135,7 @@ export class Solve {
         session: this.#options.session,
         signal,
         onProgress: ({ id, currentBytes, totalBytes, done }) =>
-          this.#progress(vertex, id, currentBytes, totalBytes, done),
+          this.#report.progress(vertex, id, { currentBytes, totalBytes, done }),
       });
       const layers = image.layers.map((layer) => ({ ...layer, madeBy: undefined }));
       const top = topChainId(layers);
@@ -156,11 +156,11 @@ export class Solve {
       let received = 0;
       const onProgress = (bytes: number) => {
         received = bytes;
-        this.#progress(vertex, 'transferring context', bytes, undefined, false);
+        this.#report.progress(vertex, 'transferring context:', { currentBytes: bytes, done: false });
       };
       const call = { signal, onProgress };
       const folder = this.#resources.use(await openLocal(vertex.operation, { folders, session }, call));
-      this.#progress(vertex, 'transferring context', received, undefined, true);
+      this.#report.progress(vertex, 'transferring context:', { currentBytes: received, done: true });
       return { kind: 'folder', path: folder.path };
     });
   }
@@ -170,7 +170,11 @@ export class Solve {
       const { folder } = await openHttp(vertex.operation, this.#context, {
         signal,
         onProgress: (current, total) =>
-          this.#progress(vertex, vertex.operation.fileName, current, total, current === total),
+          this.#report.progress(vertex, vertex.operation.fileName, {
+            currentBytes: current,
+            totalBytes: total,
+            done: current === total,
+          }),
       });
       this.#resources.use(folder);
       return { kind: 'folder', path: folder.path };
@@ -191,7 +195,7 @@ export class Solve {
     const fastKey = definitionKey(vertex, this.#definitionKeys);
     const early = fastKey === undefined ? undefined : await this.#findResult(fastKey);
     if (early !== undefined) {
-      this.#emitCachedTree(vertex);
+      this.#report.cachedTree(vertex);
       return this.#use(early, this.#knownMakers(vertex));
     }
     const inputs = await Promise.all(
@@ -204,13 +208,14 @@ export class Solve {
       const known = vertex.ignoreCache ? undefined : await this.#findResult(key);
       if (known !== undefined) {
         if (fastKey !== undefined) records.addKey(fastKey, known.id);
-        this.#emitCached(vertex);
+        this.#report.cached(vertex);
         return this.#use(known, makersOf(vertex, inputs[0], known));
       }
       const made = await this.#share(vertex, inputs, key, fastKey);
       return this.#use(made, makersOf(vertex, inputs[0], made));
     } catch (error) {
-      if (!this.#announced.has(vertexDigest(vertex))) this.#failed(vertex, undefined, error);
+      if (!this.#report.hasBegun(vertex))
+        this.#report.failed(vertex, undefined, error, this.#controller.signal.aborted);
       throw error;
     }
   }
@@ -228,7 +233,7 @@ export class Solve {
       signal: this.#controller.signal,
       onStart: (atMs: number) => {
         startedAtMs = atMs;
-        this.#emitVertex(vertex, { startedAtMs });
+        this.#report.started(vertex, startedAtMs);
       },
       onOutput: (output: StepOutput) => this.#options.onEvent({ kind: 'log', digest, ...output }),
     };
@@ -240,10 +245,10 @@ export class Solve {
         onStart(this.#context.clock.nowMs());
         return await this.#make(vertex, inputs, keys, { signal, onOutput });
       });
-      this.#emitVertex(vertex, { startedAtMs, completedAtMs: this.#context.clock.nowMs() });
+      this.#report.completed(vertex, startedAtMs);
       return result;
     } catch (error) {
-      this.#failed(vertex, startedAtMs, error);
+      this.#report.failed(vertex, startedAtMs, error, this.#controller.signal.aborted);
       throw error;
     }
   }
@@ -363,90 +368,16 @@ export class Solve {
     const { clock } = this.#context;
     const { signal } = this.#controller;
     const startedAtMs = clock.nowMs();
-    this.#emitVertex(vertex, { startedAtMs });
+    this.#report.started(vertex, startedAtMs);
     try {
       signal.throwIfAborted();
       const result = await work(signal);
-      this.#emitVertex(vertex, { startedAtMs, completedAtMs: clock.nowMs() });
+      this.#report.completed(vertex, startedAtMs);
       return result;
     } catch (error) {
-      this.#failed(vertex, startedAtMs, error);
+      this.#report.failed(vertex, startedAtMs, error, this.#controller.signal.aborted);
       throw error;
     }
-  }
-
-  /** All vertices, inputs first, before anything happens to them. */
-  #announce(vertex: Vertex, seen = new Set<Digest>()): void {
-    const digest = vertexDigest(vertex);
-    if (seen.has(digest)) return;
-    seen.add(digest);
-    for (const input of vertex.inputs) this.#announce(input, seen);
-    if (vertex.operation.kind !== 'scratch') this.#emitVertex(vertex, {}, false);
-  }
-
-  #emitCachedTree(vertex: Vertex): void {
-    if (this.#announced.has(vertexDigest(vertex))) return;
-    for (const input of vertex.inputs) this.#emitCachedTree(input);
-    this.#emitCached(vertex);
-  }
-
-  #emitCached(vertex: Vertex): void {
-    const now = this.#context.clock.nowMs();
-    this.#emitVertex(vertex, { startedAtMs: now, completedAtMs: now, cached: true });
-  }
-
-  #failed(vertex: Vertex, startedAtMs: number | undefined, error: unknown): void {
-    const now = this.#context.clock.nowMs();
-    this.#emitVertex(vertex, {
-      startedAtMs: startedAtMs ?? now,
-      completedAtMs: now,
-      error: this.#controller.signal.aborted ? 'context canceled' : errorMessage(error),
-    });
-  }
-
-  #emitVertex(
-    vertex: Vertex,
-    state: Partial<
-      Pick<Extract<BuildEvent, { kind: 'vertex' }>, 'startedAtMs' | 'completedAtMs' | 'cached' | 'error'>
-    >,
-    isBegun = true,
-  ): void {
-    if (vertex.operation.kind === 'scratch') return;
-    const digest = vertexDigest(vertex);
-    if (isBegun) this.#announced.add(digest);
-    this.#options.onEvent({
-      kind: 'vertex',
-      digest,
-      title: vertex.title,
-      inputs: vertex.inputs.filter(({ operation }) => operation.kind !== 'scratch').map(vertexDigest),
-      startedAtMs: undefined,
-      completedAtMs: undefined,
-      cached: false,
-      error: undefined,
-      ...state,
-    });
-  }
-
-  #progress(
-    vertex: Vertex,
-    name: string,
-    currentBytes: number,
-    totalBytes: number | undefined,
-    done: boolean,
-  ): void {
-    const now = this.#context.clock.nowMs();
-    const digest = vertexDigest(vertex);
-    const startedAtMs = this.#transfers.get(`${digest} ${name}`) ?? now;
-    this.#transfers.set(`${digest} ${name}`, startedAtMs);
-    this.#options.onEvent({
-      kind: 'progress',
-      digest,
-      name,
-      currentBytes,
-      totalBytes,
-      startedAtMs,
-      completedAtMs: done ? now : undefined,
-    });
   }
 }
 

@@ -5,8 +5,8 @@ import type { BuildSession } from '../solver.ts';
 type LocalOperation = Extract<Operation, { kind: 'local' }>;
 
 /**
- * Brings the client's files of a source here: into the folder that its last build filled, unless another build reads that one
- * now, or the client keeps none; then into one that goes with the build.
+ * Brings the client's files of a source here: into the folder that its last build filled, or, while another build reads that
+ * one, into a copy of it that goes with the build. A client that keeps nothing has a new one each time.
  */
 export async function openLocal(
   { name, excludes, followPaths }: LocalOperation,
@@ -15,12 +15,17 @@ export async function openLocal(
 ): Promise<HeldFolder> {
   const id = folderId('local', session.sharedKey, name);
   await using undo = new AsyncDisposableStack();
-  const folder = undo.use(
-    session.sharedKey === undefined || folders.isHeld(id)
-      ? folders.temporary()
-      : folders.hold({ id, type: 'source.local', description: `local source for ${name}` }),
-  );
+  const folder = undo.use(await open());
   await session.syncLocal({ name, excludes, followPaths }, folder.path, call);
   undo.move();
   return folder;
+
+  async function open(): Promise<HeldFolder> {
+    if (session.sharedKey === undefined) return folders.temporary();
+    const use = { id, type: 'source.local' as const, description: `local source for ${name}` };
+    if (!folders.isHeld(id)) return folders.hold(use);
+    // Nothing takes it away while its files are linked.
+    await using _held = folders.hold(use);
+    return await folders.linked(id, call.signal);
+  }
 }
