@@ -20,13 +20,15 @@ export interface ImageBuild {
 
 /** In the context, beside the project's files, whose names they must not take. */
 const DOCKERFILE = '.slipway.Dockerfile';
+/** Takes the place of the project's own, whose lines it has. */
+const IGNORE = '.dockerignore';
 
 /** Builds an image from a folder with a Dockerfile that is not in it. @returns the image's id */
 export async function buildImage(context: Context, build: ImageBuild): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-package-'));
   try {
     await writeFile(join(folder, DOCKERFILE), build.dockerfile);
-    await writeFile(join(folder, `${DOCKERFILE}.dockerignore`), `${build.ignore}\n${DOCKERFILE}*\n`);
+    await writeFile(join(folder, IGNORE), `${build.ignore}\n${DOCKERFILE}\n${IGNORE}\n`);
     const { messages, packed } = await send(context, build, folder);
     const values = await showProgress(messages, context.stdout, { quiet: build.quiet });
     await packed;
@@ -41,8 +43,8 @@ export async function buildImage(context: Context, build: ImageBuild): Promise<s
 
 async function send({ client }: Context, build: ImageBuild, folder: string) {
   const heavy = build.ignore.split('\n').flatMap(tarExclude);
-  const names = [DOCKERFILE, `${DOCKERFILE}.dockerignore`];
-  const source = [...heavy, '-C', resolve(build.directory), '.', '-C', folder, ...names];
+  const own = ['-C', folder, DOCKERFILE, IGNORE];
+  const source = ['--exclude', `./${IGNORE}`, ...heavy, '-C', resolve(build.directory), '.', ...own];
   const pack = spawn('tar', ['-c', '--anchored', '--owner=0', '--group=0', ...source], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -81,15 +81,16 @@ function describeNode(project: Project, manifest: Manifest, { base, entry }: Pla
   const found = findPort(project, sources);
   const listens = server !== undefined || sources.some((path) => LISTENS.test(project.text(path) ?? ''));
   const port = listens ? (found ?? DEFAULT_PORT) : undefined;
+  const hasAny = dependencyRanges(manifest).length > 0;
   const wholeInstall = needsWhole(project, manifest);
   return {
     ...{ manager, version: version.number, build, cmd: start.cmd, port, sources, wholeInstall },
     hasModules: Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }).length > 0,
-    warnings: [...version.warnings, ...manager.warnings, ...npmrcWarning(project)],
+    warnings: [...version.warnings, ...(hasAny ? manager.warnings : []), ...npmrcWarning(project)],
     why: [
       'package.json: a Node project',
       version.why,
-      manager.why,
+      ...(hasAny ? [manager.why] : []),
       ...(wholeInstall === undefined
         ? []
         : [`${wholeInstall}: dependencies are installed with the code there`]),
@@ -160,10 +161,12 @@ function entryFile(project: Project, manifest: Manifest, compiled: boolean): str
 
 const LIFECYCLE = ['preinstall', 'install', 'postinstall', 'prepare'];
 
+const dependencyRanges = ({ dependencies, devDependencies, optionalDependencies }: Manifest): string[] =>
+  Object.values({ ...dependencies, ...devDependencies, ...optionalDependencies });
+
 function needsWhole(project: Project, manifest: Manifest): string | undefined {
-  const { scripts, workspaces, dependencies, devDependencies } = manifest;
-  const ranges = Object.values({ ...dependencies, ...devDependencies });
-  if (ranges.some((range) => /^(?:file|link|portal|workspace):/.test(range))) {
+  const { scripts, workspaces } = manifest;
+  if (dependencyRanges(manifest).some((range) => /^(?:file|link|portal|workspace):/.test(range))) {
     return 'it depends on folders or archives of its own';
   }
   if (workspaces !== undefined || project.has('pnpm-workspace.yaml')) return 'the project has workspaces';
