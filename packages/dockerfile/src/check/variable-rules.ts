@@ -23,9 +23,12 @@ export interface KnownVariables {
 /** What platform arguments come to where nobody says it; names of images need some value. */
 const PLATFORM_PARTS = { PLATFORM: 'linux/amd64', OS: 'linux', ARCH: 'amd64', VARIANT: '', OSVERSION: '' };
 
-const PLATFORM_ARGS = ['TARGET', 'BUILD'].flatMap((side) =>
-  Object.entries(PLATFORM_PARTS).map(([part, value]): [string, string] => [`${side}${part}`, value]),
-);
+const PLATFORM_ARGS: readonly (readonly [string, string])[] = [
+  ...['TARGET', 'BUILD'].flatMap((side) =>
+    Object.entries(PLATFORM_PARTS).map(([part, value]) => [`${side}${part}`, value] as const),
+  ),
+  ['TARGETSTAGE', 'default'],
+];
 
 /** Read by the build itself, wherever they are declared. */
 const BUILD_SETTINGS = ['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'];
