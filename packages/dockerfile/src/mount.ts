@@ -94,9 +94,6 @@ function checkMount(type: RunMount['type'], options: ReadonlyMap<string, string>
       ? new Flaw(`unsupported sharing value "${value}"`, suggest(value, SHARING))
       : new Flaw(`invalid value ${value} for ${name}`);
   }
-  if ((type === 'bind' || type === 'cache' || type === 'tmpfs') && !options.get('target')) {
-    throw new Flaw('invalid mount target "/": name one with target=');
-  }
   if (/\$./.test(options.get('from') ?? '')) {
     throw new Flaw(`'from' doesn't support variable expansion, define alias stage instead`);
   }
