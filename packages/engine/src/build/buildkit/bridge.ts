@@ -94,7 +94,7 @@ export function bridgeReturn(job: Job, { result, error }: ReturnRequest): object
 
 /** An image's configuration, for a client that plans by itself. */
 export async function resolveImageConfig(
-  { host, platform, sessions }: BuildKitContext,
+  { builds, platform, sessions }: BuildKitContext,
   job: Job,
   request: {
     readonly Ref: string;
@@ -107,7 +107,7 @@ export async function resolveImageConfig(
   },
 ): Promise<object> {
   const { Ref: reference, Platform: wanted, ResolveMode } = request;
-  const { manifest, config } = await host.resolveImage(reference, {
+  const { manifest, config } = await builds.resolveImage(reference, {
     platform:
       wanted === null
         ? platform

@@ -19,10 +19,13 @@ const numberOf = {
   Unauthenticated: 16,
 } as const satisfies Record<ErrorCode, number>;
 
-/** gRPC's `UNKNOWN`: what Go's clients give and print without a code before it. */
-export const UNKNOWN = 2;
+/** gRPC's `UNKNOWN`. */
+const UNKNOWN = 2;
 
-export const toGrpcCode = (code: ErrorCode): number => numberOf[code];
+/** What a client acts on; to any other code it prints its name before the message, but not to UNKNOWN. */
+const MEANINGFUL = new Set<ErrorCode>(['Canceled', 'NotImplemented', 'Unavailable']);
+
+export const toGrpcCode = (code: ErrorCode): number => (MEANINGFUL.has(code) ? numberOf[code] : UNKNOWN);
 
 /** A status that is not OK, as the error that it means. */
 export function grpcError(status: number, message: string): SlipwayError {

@@ -1,5 +1,4 @@
 import type { Clock, Logger } from '@slipway/base';
-import type { BuildHost } from '@slipway/build';
 import type { Credentials } from '@slipway/distribution/client';
 import type { Platform, Reference } from '@slipway/oci';
 import type { BuildService } from '../service.ts';
@@ -9,7 +8,6 @@ import type { Sessions } from './sessions.ts';
 /** What BuildKit's door stands on. */
 export interface BuildKitOptions {
   readonly builds: BuildService;
-  readonly host: Pick<BuildHost, 'resolveImage'>;
   /** What this machine runs. */
   readonly platform: Platform;
   /** Names this daemon among builders. */

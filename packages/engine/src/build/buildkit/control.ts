@@ -29,8 +29,12 @@ export async function solve(
 ): Promise<{ ExporterResponse: ExporterResponse }> {
   const { Ref: id, Session: sessionId, Frontend: frontend } = request;
   const exporters = exportersOf(request);
-  const work = async (stop: AbortSignal): Promise<{ ExporterResponse: ExporterResponse }> => {
+  const work = async (
+    stop: AbortSignal,
+    build?: BuildUpdate,
+  ): Promise<{ ExporterResponse: ExporterResponse }> => {
     await using job = context.jobs.open(id, sessionId, stop);
+    using _count = { [Symbol.dispose]: () => tellSteps(job, build) };
     const returned = await (frontend === '' ? job.returned : runHere(context, job, request));
     const ExporterResponse: ExporterResponse = {};
     for (const [index, exporter] of exporters.entries()) {
@@ -41,6 +45,12 @@ export async function solve(
   // A client first opens a build without anything to make, to learn what the daemon can do.
   if (request.Internal || (frontend === '' && exporters.length === 0)) return await work(signal);
   return await context.builds.run({ id, name: nameOf(request, exporters) }, signal, work);
+}
+
+type BuildUpdate = Parameters<Parameters<BuildKitContext['builds']['run']>[2]>[1];
+
+function tellSteps({ steps }: Job, build: BuildUpdate | undefined): void {
+  build?.update({ stepsTotal: steps.total, stepsCached: steps.cached });
 }
 
 async function runHere(context: BuildKitContext, job: Job, request: SolveRequest): Promise<Returned> {
@@ -129,7 +139,7 @@ interface PruneRequest {
 
 /** Removes from the build cache what nothing uses. @throws NotImplemented for a filter that is not by id */
 export async function* prune({ builds }: BuildKitContext, request: PruneRequest): AsyncGenerator<object> {
-  const ids = request.filter.map(idFilter);
+  const ids = request.filter.filter((filter) => filter !== '').map(idFilter);
   const keepBytes = Math.max(request.reservedSpace, request.maxUsedSpace);
   const { removed } = await builds.prune({
     all: request.all,

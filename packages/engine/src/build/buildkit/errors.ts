@@ -1,6 +1,6 @@
-import { errorMessage, isSlipwayError } from '@slipway/base';
-import { DockerfileError } from '@slipway/dockerfile';
-import { toGrpcCode, UNKNOWN } from './codes.ts';
+import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
+import { DockerfileError, type Range } from '@slipway/dockerfile';
+import { toGrpcCode } from './codes.ts';
 import { messageType } from './messages.ts';
 import { toRange } from './status.ts';
 
@@ -14,21 +14,42 @@ export class ReturnedStatus extends Error {
   }
 }
 
+/** A step that failed, with its place in the Dockerfile. */
+export class StepError extends SlipwayError {
+  readonly source: Source;
+
+  constructor(cause: SlipwayError, source: Source) {
+    super(cause.code, cause.message, {
+      cause,
+      ...(cause.reason === undefined ? {} : { reason: cause.reason }),
+    });
+    this.source = source;
+  }
+}
+
+/** A place in a Dockerfile. */
+export interface Source {
+  readonly file: { readonly name: string; readonly text: string };
+  readonly ranges: readonly Range[];
+}
+
 /** What goes on the wire for an error, its place in the Dockerfile as a detail that docker shows as an excerpt. */
 export function toStatus(error: unknown, signal: AbortSignal): ReturnedStatus['status'] {
   if (error instanceof ReturnedStatus) return error.status;
   if (signal.aborted) return { code: toGrpcCode('Canceled'), message: 'context canceled', details: [] };
-  const code = isSlipwayError(error) && error.code !== 'Internal' ? toGrpcCode(error.code) : UNKNOWN;
   return {
-    code,
+    code: toGrpcCode(isSlipwayError(error) ? error.code : 'Internal'),
     message: errorMessage(error),
-    details: error instanceof DockerfileError ? sourceOf(error) : [],
+    details: detailsOf(error),
   };
 }
 
 /** BuildKit's details are JSON of its own types. @see https://github.com/moby/buildkit/tree/master/solver/errdefs */
-function sourceOf({ ranges, file }: DockerfileError): object[] {
-  if (ranges.length === 0) return [];
+function detailsOf(error: unknown): object[] {
+  const source =
+    error instanceof StepError ? error.source : error instanceof DockerfileError ? error : undefined;
+  if (source === undefined || source.ranges.length === 0) return [];
+  const { file, ranges } = source;
   const info = {
     filename: file.name,
     data: Buffer.from(file.text).toString('base64'),

@@ -1,8 +1,16 @@
-import { SlipwayError } from '@slipway/base';
-import { type DockerfilePlan, planDockerfile } from '@slipway/build';
+import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
+import { type BuildEvent, type DockerfilePlan, planDockerfile, vertexDigest } from '@slipway/build';
 import { parseDockerfile } from '@slipway/dockerfile';
-import { formatPlatform, type Platform } from '@slipway/oci';
+import {
+  type Digest,
+  formatPlatform,
+  formatReference,
+  type Platform,
+  parseReference,
+  withDefaultTag,
+} from '@slipway/oci';
 import type { BuildKitContext } from './context.ts';
+import { type Source, StepError } from './errors.ts';
 import { type FrontendOptions, parseFrontendOptions } from './frontend-options.ts';
 import type { BuiltRef, Job } from './job.ts';
 import { type Asking, loadDockerfile, withVertex } from './load-dockerfile.ts';
@@ -47,16 +55,23 @@ export async function runFrontend(
   for (const warning of plan.warnings) {
     job.emit({ kind: 'warning', digest, warning, fileName: options.filename, text });
   }
-  return await solve(context, job, session, plan);
+  return await solve(context, job, session, { plan, file: { name: options.filename, text } });
 }
 
 async function solve(
   { builds }: BuildKitContext,
   job: Job,
   session: ClientSession,
-  plan: DockerfilePlan,
+  { plan, file }: { readonly plan: DockerfilePlan; readonly file: Source['file'] },
 ): Promise<FrontendResult> {
-  const result = await builds.solve(plan, { session, signal: job.signal, onEvent: job.emit });
+  const failed = new Map<string, Digest>();
+  const onEvent = (event: BuildEvent) => {
+    job.emit(event);
+    if (event.kind === 'vertex' && event.error !== undefined) failed.set(event.error, event.digest);
+  };
+  const result = await builds.solve(plan, { session, signal: job.signal, onEvent }).catch((error) => {
+    throw located(error, { plan, file }, failed.get(errorMessage(error)));
+  });
   const ref: BuiltRef = { id: builds.random.hex(25), plan, result };
   job.keep(ref);
   return {
@@ -65,17 +80,29 @@ async function solve(
   };
 }
 
+/** The error with the place of the step that it came from, where that is known. */
+function located(
+  error: unknown,
+  { plan: { stages }, file }: { plan: DockerfilePlan; file: Source['file'] },
+  digest: Digest | undefined,
+): unknown {
+  if (digest === undefined || !isSlipwayError(error)) return error;
+  const steps = stages.flatMap(({ steps: some }) => some);
+  const step = steps.find(({ vertex }) => vertex !== undefined && vertexDigest(vertex) === digest);
+  return step === undefined ? error : new StepError(error, { file, ranges: [step.range] });
+}
+
 /** Asks for each image once in a build, and shows that it is asked for. */
 function imageResolver(context: BuildKitContext, { pull }: FrontendOptions, asking: Asking) {
-  const asked = new Map<string, ReturnType<BuildKitContext['host']['resolveImage']>>();
+  const asked = new Map<string, ReturnType<BuildKitContext['builds']['resolveImage']>>();
   return (reference: string, platform: Platform) => {
     const key = `${reference} ${formatPlatform(platform)}`;
     const known = asked.get(key);
     if (known !== undefined) return known;
     const { session, signal } = asking;
-    const title = `[internal] load metadata for ${reference}`;
+    const title = `[internal] load metadata for ${formatReference(withDefaultTag(parseReference(reference)))}`;
     const found = withVertex(context, asking, { title }, () =>
-      context.host.resolveImage(reference, { platform, pull, session, signal }),
+      context.builds.resolveImage(reference, { platform, pull, session, signal }),
     );
     asked.set(key, found);
     return found;

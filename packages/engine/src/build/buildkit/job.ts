@@ -27,6 +27,8 @@ export type Returned = ReadonlyMap<string, BuiltRef>;
 
 /** How long calls of a build wait for its `Control/Solve`, which comes on another stream. */
 const WAIT_MS = 10_000;
+/** How long a build is known after its end, to a `Control/Status` that comes after it. */
+const KNOWN_MS = 5_000;
 
 /** One `Control/Solve` with what belongs to it, known to the client's other calls by its ref. */
 export class Job {
@@ -86,6 +88,16 @@ export class Job {
     this.#refs.clear();
   }
 
+  /** How many vertices there were, and how many of them were cached. */
+  get steps(): { readonly total: number; readonly cached: number } {
+    const cached = new Map<Digest, boolean>();
+    for (const event of this.#events) {
+      if (event.kind === 'vertex' && event.completedAtMs !== undefined)
+        cached.set(event.digest, event.cached);
+    }
+    return { total: cached.size, cached: [...cached.values()].filter(Boolean).length };
+  }
+
   /** All events from the first on, as many at a time as there are, until the job is done. */
   async *events(): AsyncGenerator<readonly JobEvent[]> {
     for (let read = 0; ; ) {
@@ -121,7 +133,9 @@ export class Jobs {
     place.resolve(job);
     return Object.assign(job, {
       [Symbol.asyncDispose]: async () => {
-        if (this.#jobs.get(ref) === place) this.#jobs.delete(ref);
+        this.#clock.timer(KNOWN_MS, () => {
+          if (this.#jobs.get(ref) === place) this.#jobs.delete(ref);
+        });
         await job.done();
       },
     });
