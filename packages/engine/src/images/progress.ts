@@ -32,23 +32,33 @@ export async function* progressOf(
 /** Nobody reads faster; and many may read the progress of one pull, each over a connection that costs its own. */
 const STEP_MS = 100;
 
-/** Reports bytes of one thing: at the beginning, at the end, and where it got on by so much in a tenth of a second or more. */
+/** Reports how far one thing is: what a tenth of a second brings is told together, the end at once. */
 export function byteProgress(
   report: Report,
   clock: Clock,
   { id, status, totalBytes }: { id: string; status: string; totalBytes: number },
 ): (currentBytes: number) => void {
   const stepBytes = Math.max(512 * 1024, Math.floor(totalBytes / 100));
+  let current = 0;
   let nextBytes = 0;
-  let nextAtMs = Number.NEGATIVE_INFINITY;
-  return (current) => {
-    if (current < totalBytes) {
-      if (current < nextBytes) return;
-      const nowMs = clock.monotonicMs();
-      if (nowMs < nextAtMs) return;
-      nextAtMs = nowMs + STEP_MS;
-    }
+  let pause: Disposable | undefined;
+  const tell = () => {
+    pause?.[Symbol.dispose]();
+    pause = undefined;
     nextBytes = current + stepBytes;
     report({ status, progressDetail: { current, total: totalBytes }, id });
+  };
+  const tellLater = () => {
+    pause = undefined;
+    if (current >= nextBytes) tellNow();
+  };
+  const tellNow = () => {
+    tell();
+    pause = clock.timer(STEP_MS, tellLater);
+  };
+  return (currentBytes) => {
+    current = currentBytes;
+    if (current >= totalBytes) tell();
+    else if (pause === undefined && current >= nextBytes) tellNow();
   };
 }

@@ -63,7 +63,7 @@ async function pushCompressed(
   const descriptorOf = ({ digest, sizeBytes }: Twin) => ({ ...layer, mediaType, digest, size: sizeBytes });
   let making: Promise<Twin> | undefined;
   const make = () => {
-    const onProgress = byteProgress(report, {
+    const onProgress = byteProgress(report, context.clock, {
       id: shortId(id),
       status: 'Compressing',
       totalBytes: layer.size,
@@ -106,7 +106,7 @@ async function send(
     descriptor.digest,
     pathsKnown(image, repository.name.domain),
   );
-  const onProgress = byteProgress(report, {
+  const onProgress = byteProgress(report, context.clock, {
     id: shortId(id),
     status: 'Pushing',
     totalBytes: descriptor.size,
