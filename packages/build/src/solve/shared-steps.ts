@@ -10,6 +10,11 @@ interface Watcher {
   readonly onOutput: (output: StepOutput) => void;
 }
 
+/** What a step's work is given. */
+export interface StepControl extends Watcher {
+  readonly signal: AbortSignal;
+}
+
 interface SharedStep<T> {
   readonly result: Promise<T>;
   readonly controller: AbortController;
@@ -31,11 +36,7 @@ export class SharedSteps<T> {
    * The result of `work`, which is begun when no step with this key is under way.
    * @throws the signal's reason once it aborts, at once, also when others go on with the step
    */
-  async run(
-    key: string,
-    watcher: Watcher & { readonly signal: AbortSignal },
-    work: (step: Watcher & { readonly signal: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
+  async run(key: string, watcher: StepControl, work: (step: StepControl) => Promise<T>): Promise<T> {
     const { signal } = watcher;
     signal.throwIfAborted();
     const step = this.#steps.get(key) ?? this.#begin(key, work);
@@ -72,7 +73,7 @@ export class SharedSteps<T> {
     while (this.#ending.size > 0) await Promise.allSettled([...this.#ending]);
   }
 
-  #begin(key: string, work: (step: Watcher & { readonly signal: AbortSignal }) => Promise<T>): SharedStep<T> {
+  #begin(key: string, work: (step: StepControl) => Promise<T>): SharedStep<T> {
     const controller = new AbortController();
     const watchers = new Set<Watcher>();
     const begun = Promise.withResolvers<SharedStep<T>>();

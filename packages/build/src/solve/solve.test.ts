@@ -127,6 +127,7 @@ test('a build that is given up leaves no process, mount or snapshot; who shares 
   giveUp.abort();
   await assert.rejects(shared[0] as Promise<unknown>, (error) => isSlipwayError(error, 'Canceled'));
   await shared[1];
+  assert.equal(bench.output().match(/begun/g)?.length, 2, 'each hears of it, and it ran once');
   const alone = new AbortController();
   const given = bench.solve(run(busybox(), 'echo again; sleep 1000'), { signal: alone.signal });
   while (!bench.output().includes('again')) await systemClock.sleep(5);

@@ -1,24 +1,19 @@
-import { SlipwayError } from '@slipway/base';
+import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { Digest } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import type { Layers, ResultRecord } from '../cache/records.ts';
-import type { Operation, Vertex } from '../graph.ts';
-import { commitLayer, isUnchanged } from '../operations/commit-layer.ts';
-import { performFileActions } from '../operations/files.ts';
+import type { Vertex } from '../graph.ts';
 import type { Input } from '../operations/inputs.ts';
-import { openWorkspace, topChainId } from '../operations/rootfs.ts';
-import { runCommand } from '../operations/run.ts';
+import { topChainId } from '../operations/rootfs.ts';
 import type { BuildResult, SolveOptions } from '../solver.ts';
-import { openGit } from '../sources/git.ts';
-import { openHttp } from '../sources/http.ts';
-import { openLocal } from '../sources/local.ts';
 import { vertexDigest } from '../vertex-digest.ts';
 import type { SolverContext } from './context.ts';
-import { contentKey, definitionKey, imageIdentity } from './keys.ts';
+import { contentKey, definitionKey } from './keys.ts';
+import { makeStep, type StepRequest } from './make-step.ts';
 import { Report } from './report.ts';
-import type { StepOutput } from './shared-steps.ts';
+import type { StepControl, StepOutput } from './shared-steps.ts';
+import { SourceInputs } from './source-inputs.ts';
 
-type VertexOf<K extends Operation['kind']> = Vertex & { readonly operation: Extract<Operation, { kind: K }> };
 type LayersInput = Extract<Input, { kind: 'layers' }>;
 
 /** One call of `Solver.solve`. */
@@ -29,8 +24,11 @@ export class Solve {
   readonly #inputs = new Map<string, Promise<Input>>();
   readonly #definitionKeys = new Map<Vertex, Digest | undefined>();
   readonly #resources = new AsyncDisposableStack();
-  /** Images that nobody has had to fetch. */
-  readonly #untouchedImages = new Map<Digest, Vertex>();
+  /** Steps that this solve has begun, and that others may go on with. */
+  readonly #making = new Set<Promise<unknown>>();
+  readonly #sources: SourceInputs;
+  /** What stopped the others. */
+  #failure: unknown;
   readonly #report: Report;
   readonly #used = new Set<string>();
   readonly #lease: Lease;
@@ -40,12 +38,19 @@ export class Solve {
     this.#options = options;
     this.#report = new Report(context.clock, options.onEvent);
     this.#lease = context.store.database.relaxed(() => context.store.leases.acquire());
+    this.#sources = new SourceInputs(context, {
+      session: options.session,
+      signal: this.#controller.signal,
+      report: this.#report,
+      resources: this.#resources,
+      lease: this.#lease,
+    });
   }
 
   /** Everything that was held for it is given back when this settles, but for the result's lease. */
   async run(vertex: Vertex): Promise<BuildResult> {
     const { signal } = this.#options;
-    const onAbort = () => this.#controller.abort(canceled(signal.reason));
+    const onAbort = () => this.#stop(canceled(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     let done = false;
@@ -54,15 +59,33 @@ export class Solve {
       done = true;
       return { layers, lease: this.#lease };
     } catch (error) {
-      this.#controller.abort(canceled(error));
-      throw this.#options.signal.aborted ? canceled(this.#options.signal.reason) : error;
+      this.#stop(error);
+      throw this.#failure;
     } finally {
       signal.removeEventListener('abort', onAbort);
       await Promise.allSettled(this.#inputs.values());
-      await this.#resources.disposeAsync();
-      this.#release();
-      if (!done) await this.#lease[Symbol.asyncDispose]();
+      const cleaned = this.#cleanUp(done);
+      // Others go on with a step of this solve's, and with what it reads.
+      if (this.#making.size === 0) await cleaned;
+      else
+        cleaned.catch((error) =>
+          this.#context.logger.warn({ error: errorMessage(error) }, 'a build left something'),
+        );
     }
+  }
+
+  async #cleanUp(isDone: boolean): Promise<void> {
+    await Promise.allSettled(this.#making);
+    await this.#resources.disposeAsync();
+    this.#release();
+    if (!isDone) await this.#lease[Symbol.asyncDispose]();
+  }
+
+  /** The first reason counts; what it stops fails with another. */
+  #stop(failure: unknown): void {
+    if (this.#controller.signal.aborted) return;
+    this.#failure = failure;
+    this.#controller.abort(canceled(failure));
   }
 
   async #solveTop(vertex: Vertex): Promise<Layers> {
@@ -76,7 +99,7 @@ export class Solve {
         snapshots: top === undefined ? [] : [top],
       }),
     );
-    for (const image of this.#untouchedImages.values()) this.#report.cached(image);
+    for (const image of this.#sources.untouchedImages) this.#report.cached(image);
     return layers;
   }
 
@@ -85,109 +108,11 @@ export class Solve {
     const name = `${vertexDigest(vertex)}${vertex.ignoreCache ? ' again' : ''}`;
     let input = this.#inputs.get(name);
     if (input === undefined) {
-      input = this.#open(vertex);
+      input = isStep(vertex) ? this.#step(vertex) : this.#sources.open(vertex);
       this.#inputs.set(name, input);
-      input.catch((error) => this.#controller.abort(canceled(error)));
+      input.catch((error) => this.#stop(error));
     }
     return input;
-  }
-
-  #open(vertex: Vertex): Promise<Input> {
-    switch (vertex.operation.kind) {
-      case 'scratch':
-        return Promise.resolve({
-          kind: 'layers',
-          identity: 'scratch',
-          layers: async () => [],
-          madeBy: [],
-          recordId: undefined,
-        });
-      case 'image':
-        return Promise.resolve(this.#openImage(vertex as VertexOf<'image'>));
-      case 'local':
-        return this.#openLocal(vertex as VertexOf<'local'>);
-      case 'http':
-        return this.#openHttp(vertex as VertexOf<'http'>);
-      case 'git':
-        return this.#openGit(vertex as VertexOf<'git'>);
-      default:
-        return this.#step(vertex);
-    }
-  }
-
-  #openImage(vertex: VertexOf<'image'>): LayersInput {
-    this.#untouchedImages.set(vertexDigest(vertex), vertex);
-    let fetched: Promise<Layers> | undefined;
-    const layers = () => {
-      fetched ??= this.#fetchImage(vertex);
-      return fetched;
-    };
-    return { kind: 'layers', identity: imageIdentity(vertex), layers, madeBy: [], recordId: undefined };
-  }
-
-  #fetchImage(vertex: VertexOf<'image'>): Promise<Layers> {
-    this.#untouchedImages.delete(vertexDigest(vertex));
-    const { host, store } = this.#context;
-    const { reference, manifest } = vertex.operation;
-    return this.#timed(vertex, async (signal) => {
-      const image = await host.fetchImage(reference, manifest, {
-        platform: vertex.platform,
-        session: this.#options.session,
-        signal,
-        onProgress: ({ id, currentBytes, totalBytes, done }) =>
-          this.#report.progress(vertex, id, { currentBytes, totalBytes, done }),
-      });
-      const layers = image.layers.map((layer) => ({ ...layer, madeBy: undefined }));
-      const top = topChainId(layers);
-      store.database.relaxed(() =>
-        this.#lease.add({
-          blobs: [manifest.digest, ...layers.map(({ blob }) => blob.digest)],
-          snapshots: top === undefined ? [] : [top],
-        }),
-      );
-      return layers;
-    });
-  }
-
-  #openLocal(vertex: VertexOf<'local'>): Promise<Input> {
-    const { folders } = this.#context;
-    const { session } = this.#options;
-    return this.#timed(vertex, async (signal) => {
-      let received = 0;
-      const onProgress = (bytes: number) => {
-        received = bytes;
-        this.#report.progress(vertex, 'transferring context:', { currentBytes: bytes, done: false });
-      };
-      const call = { signal, onProgress };
-      const folder = this.#resources.use(await openLocal(vertex.operation, { folders, session }, call));
-      this.#report.progress(vertex, 'transferring context:', { currentBytes: received, done: true });
-      return { kind: 'folder', path: folder.path };
-    });
-  }
-
-  #openHttp(vertex: VertexOf<'http'>): Promise<Input> {
-    return this.#timed(vertex, async (signal) => {
-      const { folder } = await openHttp(vertex.operation, this.#context, {
-        signal,
-        onProgress: (current, total) =>
-          this.#report.progress(vertex, vertex.operation.fileName, {
-            currentBytes: current,
-            totalBytes: total,
-            done: current === total,
-          }),
-      });
-      this.#resources.use(folder);
-      return { kind: 'folder', path: folder.path };
-    });
-  }
-
-  #openGit(vertex: VertexOf<'git'>): Promise<Input> {
-    return this.#timed(vertex, async (signal) => {
-      const { session } = this.#options;
-      const { folder, path } = await openGit(vertex.operation, this.#context.folders, { session, signal });
-      this.#resources.use(folder);
-      return { kind: 'folder', path };
-    });
   }
 
   async #step(vertex: Vertex): Promise<Input> {
@@ -238,71 +163,38 @@ export class Solve {
       onOutput: (output: StepOutput) => this.#options.onEvent({ kind: 'log', digest, ...output }),
     };
     const name = `${key}${vertex.ignoreCache ? ' again' : ''}`;
-    try {
-      const keys = fastKey === undefined ? [key] : [key, fastKey];
-      const result = await this.#context.steps.run(name, watcher, async ({ signal, onStart, onOutput }) => {
-        using _slot = await this.#context.slots.acquire(signal);
-        onStart(this.#context.clock.nowMs());
-        return await this.#make(vertex, inputs, keys, { signal, onOutput });
-      });
-      this.#report.completed(vertex, startedAtMs);
-      return result;
-    } catch (error) {
-      this.#report.failed(vertex, startedAtMs, error, this.#controller.signal.aborted);
-      throw error;
+    const keys = fastKey === undefined ? [key] : [key, fastKey];
+    const { signal } = this.#controller;
+    for (let isOwn = false; ; ) {
+      try {
+        const result = await this.#context.steps.run(name, watcher, (step) => {
+          isOwn = true;
+          return this.#make({ vertex, inputs, session: this.#options.session, keys }, step);
+        });
+        this.#report.completed(vertex, startedAtMs);
+        return result;
+      } catch (error) {
+        // The build that had begun it was given up, and what the step needed went with it.
+        if (isSlipwayError(error, 'Canceled') && !signal.aborted && !isOwn) continue;
+        this.#report.failed(vertex, startedAtMs, error, signal.aborted);
+        throw error;
+      }
     }
   }
 
-  async #make(
-    vertex: Vertex,
-    inputs: readonly Input[],
-    keys: readonly string[],
-    step: { readonly signal: AbortSignal; readonly onOutput: (output: StepOutput) => void },
-  ): Promise<ResultRecord> {
-    const { store, records, clock, random } = this.#context;
-    const { operation } = vertex;
-    const below = await (inputs[0] as LayersInput).layers(step.signal);
-    const lease = store.database.relaxed(() => store.leases.acquire());
+  async #make(request: StepRequest, step: StepControl): Promise<ResultRecord> {
+    const { slots, clock } = this.#context;
+    const work = async () => {
+      using _slot = await slots.acquire(step.signal);
+      step.onStart(clock.nowMs());
+      return await makeStep(this.#context, request, step);
+    };
+    const making = work();
+    this.#making.add(making);
     try {
-      await using workspace = await openWorkspace(this.#context, below, step.signal);
-      if (operation.kind === 'run') {
-        await runCommand(this.#context, workspace, {
-          operation,
-          inputs,
-          session: this.#options.session,
-          ...step,
-        });
-      } else if (operation.kind === 'files') {
-        await performFileActions(this.#context, workspace, operation.actions, inputs, step.signal);
-        await workspace.sandbox[Symbol.asyncDispose]();
-      }
-      // A RUN always makes a layer, as BuildKit has it.
-      const adds = operation.kind === 'run' || !(await isUnchanged(this.#context, workspace.key));
-      const layer = adds
-        ? await commitLayer(this.#context, workspace.key, below, {
-            madeBy: vertexDigest(vertex),
-            sourceDateEpochS: vertex.sourceDateEpochS,
-            lease,
-            signal: step.signal,
-          })
-        : undefined;
-      const now = clock.nowMs();
-      const result: ResultRecord = {
-        id: random.hex(12),
-        layers: layer === undefined ? below : [...below, layer],
-        parents: inputs.flatMap((input) =>
-          input.kind === 'layers' && input.recordId ? [input.recordId] : [],
-        ),
-        description: vertex.title,
-        sizeBytes: layer?.blob.size ?? 0,
-        createdAtMs: now,
-        lastUsedAtMs: now,
-        usageCount: 0,
-      };
-      records.addResult(result, keys);
-      return result;
+      return await making;
     } finally {
-      await store.database.relaxed(() => lease[Symbol.asyncDispose]());
+      this.#making.delete(making);
     }
   }
 
@@ -362,23 +254,6 @@ export class Solve {
     }
     if (this.#used.size > 0) records.markUsed(this.#used, clock.nowMs());
   }
-
-  /** Runs a source's work with the vertex's beginning and end told. */
-  async #timed<T>(vertex: Vertex, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock } = this.#context;
-    const { signal } = this.#controller;
-    const startedAtMs = clock.nowMs();
-    this.#report.started(vertex, startedAtMs);
-    try {
-      signal.throwIfAborted();
-      const result = await work(signal);
-      this.#report.completed(vertex, startedAtMs);
-      return result;
-    } catch (error) {
-      this.#report.failed(vertex, startedAtMs, error, this.#controller.signal.aborted);
-      throw error;
-    }
-  }
 }
 
 function makersOf(vertex: Vertex, below: Input | undefined, { sizeBytes }: ResultRecord): Digest[] {
@@ -417,7 +292,7 @@ const copyOf = (vertex: Vertex): Vertex => ({
   platform: vertex.platform,
 });
 
-function canceled(cause: unknown): SlipwayError {
-  if (cause instanceof SlipwayError) return cause;
-  return new SlipwayError('Canceled', 'the build was canceled', { cause });
-}
+const canceled = (cause: unknown): SlipwayError =>
+  isSlipwayError(cause, 'Canceled')
+    ? cause
+    : new SlipwayError('Canceled', 'the build was canceled', { cause });
