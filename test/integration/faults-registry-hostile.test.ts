@@ -5,7 +5,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { eventually } from './harness/command.ts';
 import { digestOf, type FaultImage, FaultRegistry } from './harness/fault-registry.ts';
@@ -32,19 +31,18 @@ const before = holdings();
 
 async function assertNothingLeft(): Promise<void> {
   assert.equal((await engine.api({ path: '/_ping' })).status, 200);
-  // What came whole and was right is held for a next try; a kill of the daemon is not needed to get rid of it.
-  assert.deepEqual(entries('snapshots'), before.snapshots);
-  assert.deepEqual(entries('content/ingest'), before.ingests);
+  assert.deepEqual(holdings(), before);
   assert.deepEqual(readdirSync(outside), []);
 }
 
 type Json = Record<string, unknown>;
-const small = makeTar([{ name: 'file', content: 'of the layer' }]);
+/** Each time another one, so that what is held for one image is not what another one leaves. */
+const smallLayer = () => makeTar([{ name: 'file', content: randomBytes(16).toString('hex') }]);
 const withLayer = (change: Json) => (manifest: Json) => ({
   ...manifest,
   layers: [{ ...(manifest['layers'] as Json[])[0], ...change }],
 });
-const image = (change: Partial<FaultImage>): FaultImage => ({ layers: [small], ...change });
+const image = (change: Partial<FaultImage>): FaultImage => ({ layers: [smallLayer()], ...change });
 const withFiles = (...files: TarFile[]): FaultImage => ({ layers: [makeTar(files)] });
 const deep = (depth: number) => Buffer.from(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
 const hex = 'ab'.repeat(32);
@@ -91,7 +89,7 @@ const hostile: readonly Hostile[] = [
   },
   {
     what: 'a layer that is larger than said',
-    put: image({ changeManifest: withLayer({ size: small.length - 1 }) }),
+    put: image({ changeManifest: withLayer({ size: smallLayer().length - 1 }) }),
     says: /should have \d+ bytes/,
   },
   ...[
@@ -154,7 +152,7 @@ const hostile: readonly Hostile[] = [
       layers: [bomb],
       changeConfig: (config) => ({ ...config, rootfs: { type: 'layers', diff_ids: [`sha256:${hex}`] } }),
     },
-    says: /./,
+    says: new RegExp(`diffID sha256:${hex} and is sha256:`),
   },
   {
     what: 'half a gzip layer',
@@ -162,7 +160,7 @@ const hostile: readonly Hostile[] = [
       layers: [gzipSync(makeTar([{ name: 'a', content: randomBytes(50_000) }]))],
       changeManifest: (manifest) => manifest,
     },
-    says: /./,
+    says: /gzip data is damaged or cut off/,
   },
   {
     what: 'a file above the root',
@@ -197,7 +195,7 @@ const hostile: readonly Hostile[] = [
   {
     what: 'a file that ends before its size',
     put: { layers: [makeTar([{ name: 'a', content: 'abc', claimedBytes: 5 << 20 }])] },
-    says: /./,
+    says: /truncated: it ends in the middle of entry "a"/,
   },
 ];
 
@@ -214,6 +212,7 @@ describe('what a hostile registry serves', () => {
       const { code, stderr } = await engine.docker('pull', `${source.host}/${repository}:1`);
       assert.notEqual(code, 0, 'it was pulled');
       assert.match(stderr, says);
+      for (const word of [source.host, repository]) assert.ok(stderr.includes(word), stderr);
       assert.doesNotMatch(stderr, /undefined|TypeError|RangeError|Maximum call stack/);
       await assertNothingLeft();
     });
@@ -352,6 +351,5 @@ test('nothing of all that stays', async () => {
     escaped.filter((path) => existsSync(path)).map((path) => basename(path)),
     [],
   );
-  assert.ok(isDeepStrictEqual(holdings().snapshots, before.snapshots));
   await eventually('the daemon is well', async () => (await engine.api({ path: '/_ping' })).status === 200);
 });

@@ -1,4 +1,4 @@
-import { SlipwayError } from '@slipway/base';
+import { isSlipwayError, SlipwayError } from '@slipway/base';
 import {
   type Descriptor,
   formatPlatform,
@@ -45,6 +45,19 @@ export function requireImage(manifest: Manifest, name: string): void {
   }
   requireSha256(config, name);
   for (const layer of layers) requireLayer(layer, name);
+}
+
+/** Whether it is the image that cannot be used, as it is and would be the next time, not the registry that failed. */
+export const isImageWrong = (error: unknown): error is SlipwayError =>
+  isSlipwayError(error, 'InvalidArgument', 'DataLoss') && !/^(?:registry|mirror) /.test(error.message);
+
+/** Says of which image a document or a layer is that cannot be used, where the error does not. */
+export function ofImage(error: unknown, name: string): unknown {
+  if (!isImageWrong(error) || error.message.includes(name)) return error;
+  return new SlipwayError(error.code, `${name} cannot be used: ${error.message}`, {
+    cause: error,
+    ...(error.reason === undefined ? {} : { reason: error.reason }),
+  });
 }
 
 function requireLayer(layer: Descriptor, name: string): void {

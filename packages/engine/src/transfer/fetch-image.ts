@@ -1,4 +1,4 @@
-import { collectBytes, mapConcurrent, SlipwayError, shortId } from '@slipway/base';
+import { type Clock, collectBytes, mapConcurrent, SlipwayError, shortId } from '@slipway/base';
 import type { Repository } from '@slipway/distribution/client';
 import {
   computeDigest,
@@ -10,7 +10,7 @@ import {
   type Reference,
 } from '@slipway/oci';
 import { byteProgress, type Image, type Report } from '../images/index.ts';
-import { CONFIG_MAX_BYTES, requireConfig } from './check-manifest.ts';
+import { CONFIG_MAX_BYTES, isImageWrong, requireConfig } from './check-manifest.ts';
 import type { TransferContext } from './context.ts';
 import type { DownloadedBlob } from './downloads.ts';
 import { isDiskFull } from './pull-leases.ts';
@@ -33,7 +33,8 @@ export interface ImageToFetch {
 
 /**
  * Fetches what is not here of an image, and registers it. The configuration and the layers come side by side, and layers
- * are unpacked while they arrive. What came of a fetch that fails is kept, so that the next one goes on.
+ * are unpacked while they arrive. What came of a fetch that fails is kept, so that the next one goes on; of an image that
+ * is wrong itself nothing is.
  * @throws what the registry refuses; DataLoss for what is not what its digest says; InvalidArgument
  */
 export async function fetchImage(
@@ -74,7 +75,7 @@ export async function fetchImage(
           const blob = manifest.layers[index]?.digest;
           return layer === undefined || blob === undefined ? undefined : { layer, blob };
         },
-        onProgress: unpackProgress(manifest, report),
+        onProgress: unpackProgress(manifest, report, context.clock),
       },
     );
     records.addPlaces(blobs, repository.name, clock.nowMs());
@@ -87,7 +88,7 @@ export async function fetchImage(
       (fetched) => fetched[Symbol.asyncDispose](),
       () => {},
     );
-    if (isDiskFull(error)) {
+    if (isDiskFull(error) || isImageWrong(error)) {
       await kept.end();
       await images.collectGarbage();
     }
@@ -168,13 +169,13 @@ async function fetchLayers(
 }
 
 async function fetchLayer(
-  { downloads }: TransferContext,
+  { downloads, clock }: TransferContext,
   layer: Descriptor,
   from: Repository,
   report: Report,
   signal: AbortSignal,
 ): Promise<DownloadedBlob> {
-  const downloading = byteProgress(report, {
+  const downloading = byteProgress(report, clock, {
     id: shortId(layer.digest),
     status: 'Downloading',
     totalBytes: layer.size,
@@ -194,9 +195,9 @@ async function fetchLayer(
   return blob;
 }
 
-function unpackProgress({ layers }: Manifest, report: Report) {
+function unpackProgress({ layers }: Manifest, report: Report, clock: Clock) {
   const extracting = layers.map(({ digest, size }) =>
-    byteProgress(report, { id: shortId(digest), status: 'Extracting', totalBytes: size }),
+    byteProgress(report, clock, { id: shortId(digest), status: 'Extracting', totalBytes: size }),
   );
   return ({ layerIndex, readBytes, done }: { layerIndex: number; readBytes: number; done: boolean }) => {
     const layer = layers[layerIndex] as Descriptor;

@@ -14,7 +14,7 @@ import {
   withDefaultTag,
 } from '@slipway/oci';
 import type { Image, Report } from '../images/index.ts';
-import { requireImage } from './check-manifest.ts';
+import { ofImage, requireImage } from './check-manifest.ts';
 import { choosePlatform, servesPlatform } from './choose-platform.ts';
 import { publish, type TransferContext } from './context.ts';
 import { pullError } from './docker-words.ts';
@@ -45,21 +45,21 @@ export async function pull(
   try {
     const client = await context.client();
     const repository = client.repository(reference, credentials);
-    const one = { repository, platform };
-    if (!allTags) {
-      const isNew = await pullReference(
-        context,
-        { ...one, reference: withDefaultTag(reference) },
-        report,
-        signal,
+    const bring = (named: Reference) =>
+      pullReference(context, { repository, platform, reference: named }, report, signal).catch(
+        (error: unknown) => {
+          throw ofImage(error, formatFamiliar(named));
+        },
       );
+    if (!allTags) {
+      const isNew = await bring(withDefaultTag(reference));
       report(status(formatFamiliar(withDefaultTag(reference)), isNew));
       return;
     }
     let isNew = false;
     for await (const tag of repository.listTags({ signal })) {
       const tagged = { domain: reference.domain, path: reference.path, tag };
-      isNew = (await pullReference(context, { ...one, reference: tagged }, report, signal)) || isNew;
+      isNew = (await bring(tagged)) || isNew;
     }
     report(status(familiarName(reference), isNew));
   } catch (error) {
