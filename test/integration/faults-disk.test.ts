@@ -1,71 +1,21 @@
 import assert from 'node:assert/strict';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { mustRun, runCommand } from './harness/command.ts';
+import { makeDisk } from './harness/disk.ts';
 import { Engine } from './harness/engine.ts';
 import { busyboxArchive, busyboxBytes } from './harness/images.ts';
 
 const SIZE_MIB = 48;
 
-/** A file system of its own, so that filling it hurts nobody. */
-async function makeDisk(): Promise<{ folder: string; remove(): Promise<void> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'sld-'));
-  const device = join(folder, 'disk.img');
-  const mountPoint = join(folder, 'mount');
-  mkdirSync(mountPoint);
-  await mustRun(['mount', '-t', 'tmpfs', '-o', `size=${SIZE_MIB}m`, 'slipway-test', mountPoint]);
-  assert.ok(!existsSync(device));
-  return {
-    folder: mountPoint,
-    async remove() {
-      await runCommand(['umount', '-l', mountPoint]);
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-const disk = await makeDisk();
+const disk = await makeDisk(SIZE_MIB);
+const { fill, free } = disk;
 const engine = await Engine.start({ dataRoot: join(disk.folder, 'data') });
 after(async () => {
   await engine[Symbol.asyncDispose]();
   await disk.remove();
 });
 const { mustDocker } = { mustDocker: engine.mustDocker.bind(engine) };
-const ballast = join(disk.folder, 'ballast');
-
-/** Fills the disk but for so many bytes. */
-function fill(spareBytes: number): void {
-  const file = openSync(ballast, 'w');
-  const chunk = Buffer.alloc(1 << 20, 1);
-  try {
-    for (;;) {
-      const { bavail, bsize } = statfsSync(disk.folder);
-      const roomBytes = bavail * bsize - spareBytes;
-      if (roomBytes <= 0) break;
-      writeSync(file, chunk, 0, Math.min(chunk.length, roomBytes));
-    }
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
-  } finally {
-    closeSync(file);
-  }
-}
-const free = () => rmSync(ballast, { force: true });
 const folderNames = (folder: string) => {
   const path = join(engine.dataRoot, folder);
   return existsSync(path) ? readdirSync(path) : [];
