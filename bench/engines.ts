@@ -65,7 +65,7 @@ export const allEngines: readonly Wanted[] = [
   ['podman', podman, peers.podman !== undefined],
 ];
 
-export const pullEngines: readonly Wanted[] = [
+export const modernEngines: readonly Wanted[] = [
   ['slipway', slipwayd, true],
   ['dockerd-28', dockerd28, peers.dockerd28 !== undefined],
 ];

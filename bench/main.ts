@@ -7,6 +7,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Contender, Figure, Group } from './figure.ts';
+import { buildGroup } from './groups/build.ts';
 import { engineGroup } from './groups/engines.ts';
 import { pullGroup } from './groups/pull.ts';
 import { registryGroup } from './groups/registry.ts';
@@ -29,6 +30,7 @@ const groups: readonly Group[] = [
   engineGroup,
   pullGroup,
   registryGroup,
+  buildGroup,
 ] as readonly unknown[] as readonly Group[];
 const figures = groups.flatMap((group) => group.figures);
 const checkout = join(import.meta.dirname, '..');

@@ -1,9 +1,9 @@
-import { type Engine, pullEngines, startEngines } from '../engines.ts';
+import { type Engine, modernEngines, startEngines } from '../engines.ts';
 import type { Group } from '../figure.ts';
 import { pullFigures } from '../figures/pull.ts';
 
 /** Engines that pull from the same registry. */
 export const pullGroup: Group<Engine> = {
   figures: pullFigures,
-  start: (options) => startEngines(options, pullEngines),
+  start: (options) => startEngines(options, modernEngines),
 };
