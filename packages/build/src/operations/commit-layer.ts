@@ -8,7 +8,7 @@ import {
   type Digest,
   MediaType,
 } from '@slipway/oci';
-import { type Lease, packDirectory } from '@slipway/store';
+import { type Lease, measureTree, packDirectory } from '@slipway/store';
 import type { Layers } from '../cache/records.ts';
 import type { SolverContext } from '../solve/context.ts';
 import { topChainId } from './rootfs.ts';
@@ -44,7 +44,9 @@ export async function commitLayer(
   const chainId = (parent === undefined ? diffId : computeDigest(`${parent} ${diffId}`)) as ChainId;
   database.relaxed(() => lease.add({ blobs: [digest], snapshots: [chainId] }));
   try {
-    await snapshots.commit(chainId, key);
+    const usage = await measureTree(upper);
+    // The record of the result comes to the disk after it, and takes it along.
+    await database.relaxed(() => snapshots.commit(chainId, key, { usage }));
   } catch (error) {
     if (!isSlipwayError(error, 'AlreadyExists')) throw error;
   }
