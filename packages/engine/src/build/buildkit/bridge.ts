@@ -4,6 +4,7 @@ import type { BuildKitContext } from './context.ts';
 import { worker } from './control.ts';
 import { ReturnedStatus } from './errors.ts';
 import { type FrontendResult, runFrontend } from './frontend.ts';
+import { parseFrontendOptions } from './frontend-options.ts';
 import type { BuiltRef, Job } from './job.ts';
 
 /** What this door does of the gateway's capabilities. @see https://github.com/moby/buildkit/blob/master/frontend/gateway/pb/caps.go */
@@ -55,7 +56,9 @@ export async function bridgeSolve(
     );
   }
   const session = await context.sessions.get(job.sessionId, job);
-  return { result: toWireResult(await runFrontend(context, job, session, FrontendOpt)) };
+  return {
+    result: toWireResult(await runFrontend(context, job, session, parseFrontendOptions(FrontendOpt))),
+  };
 }
 
 function toWireResult({ refs, metadata }: FrontendResult): object {

@@ -3,6 +3,7 @@ import type { CacheRecord } from '@slipway/build';
 import type { BuildKitContext } from './context.ts';
 import { type Exporter, type ExporterResponse, runExporter } from './exporters.ts';
 import { runFrontend } from './frontend.ts';
+import { parseFrontendOptions } from './frontend-options.ts';
 import type { Job, Returned } from './job.ts';
 import { timestamp } from './messages.ts';
 import { statusOf } from './status.ts';
@@ -61,7 +62,7 @@ async function runHere(context: BuildKitContext, job: Job, request: SolveRequest
     );
   }
   const session = await context.sessions.get(job.sessionId, job);
-  return (await runFrontend(context, job, session, request.FrontendAttrs)).refs;
+  return (await runFrontend(context, job, session, parseFrontendOptions(request.FrontendAttrs))).refs;
 }
 
 async function exportAs(

@@ -10,6 +10,10 @@ export interface FrontendOptions {
   readonly contextName: string;
   /** Where the context is when the client does not send it. */
   readonly remoteContext: string | undefined;
+  /** The context as an archive that is here already. */
+  readonly upload: AsyncIterable<Uint8Array> | undefined;
+  /** The Dockerfile is with the client although the context is not. */
+  readonly hasOwnDockerfile: boolean;
   readonly target: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
@@ -26,7 +30,7 @@ export interface FrontendOptions {
   readonly request: string | undefined;
 }
 
-const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
+export const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 
 /**
  * Reads the options of `dockerfile.v0`.
@@ -40,6 +44,8 @@ export function parseFrontendOptions(given: Readonly<Record<string, string>>): F
     dockerfileName: text('dockerfilekey') ?? 'dockerfile',
     contextName: text('contextkey') ?? 'context',
     remoteContext: text('context'),
+    upload: undefined,
+    hasOwnDockerfile: given.dockerfilekey !== undefined,
     target: text('target'),
     buildArgs: withPrefix(given, 'build-arg:'),
     labels: withPrefix(given, 'label:'),

@@ -1,5 +1,11 @@
 import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
-import { type BuildEvent, type DockerfilePlan, planDockerfile, vertexDigest } from '@slipway/build';
+import {
+  type BuildEvent,
+  type BuildSession,
+  type DockerfilePlan,
+  planDockerfile,
+  vertexDigest,
+} from '@slipway/build';
 import { parseDockerfile } from '@slipway/dockerfile';
 import {
   type Digest,
@@ -11,7 +17,7 @@ import {
 } from '@slipway/oci';
 import type { BuildKitContext } from './context.ts';
 import { type Source, StepError } from './errors.ts';
-import { type FrontendOptions, parseFrontendOptions } from './frontend-options.ts';
+import type { FrontendOptions } from './frontend-options.ts';
 import type { BuiltRef, Job } from './job.ts';
 import { type Asking, loadDockerfile, withVertex } from './load-dockerfile.ts';
 import { answerRequest } from './requests.ts';
@@ -29,12 +35,12 @@ export async function runFrontend(
   context: BuildKitContext,
   job: Job,
   session: ClientSession,
-  given: Readonly<Record<string, string>>,
+  options: FrontendOptions,
 ): Promise<FrontendResult> {
-  const options = parseFrontendOptions(given);
   const { signal, emit } = job;
   const asking: Asking = { session, emit, signal };
-  const { text, context: source, digest } = await loadDockerfile(context, options, asking);
+  await using loaded = await loadDockerfile(context, options, asking);
+  const { text, digest } = loaded;
   const dockerfile = parseDockerfile(text, { name: options.filename });
   if (options.request !== undefined) {
     return { refs: new Map(), metadata: answerRequest(options.request, dockerfile) };
@@ -49,19 +55,19 @@ export async function runFrontend(
   const [platform] = platforms as [Platform];
   const plan = await planDockerfile(
     dockerfile,
-    { ...options, platform, buildPlatform: context.platform, context: source },
+    { ...options, platform, buildPlatform: context.platform, context: loaded.context },
     { resolveImage: imageResolver(context, options, asking) },
   );
   for (const warning of plan.warnings) {
     job.emit({ kind: 'warning', digest, warning, fileName: options.filename, text });
   }
-  return await solve(context, job, session, { plan, file: { name: options.filename, text } });
+  return await solve(context, job, loaded.session, { plan, file: { name: options.filename, text } });
 }
 
 async function solve(
   { builds }: BuildKitContext,
   job: Job,
-  session: ClientSession,
+  session: BuildSession,
   { plan, file }: { readonly plan: DockerfilePlan; readonly file: Source['file'] },
 ): Promise<FrontendResult> {
   const failed = new Map<string, Digest>();

@@ -1,18 +1,28 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { type HostPath, hostPath, SlipwayError } from '@slipway/base';
-import type { BuildEvent, ContextSource } from '@slipway/build';
+import {
+  type BuildEvent,
+  type BuildSession,
+  type ContextSource,
+  contextVertex,
+  isHttpUrl,
+  parseGitSource,
+} from '@slipway/build';
 import { parseIgnoreFile } from '@slipway/dockerfile';
 import { computeDigest, type Digest } from '@slipway/oci';
-import { readText } from '../classic/context.ts';
+import { moveContext, openContext, readText } from '../classic/context.ts';
+import { readFromVertex } from '../classic/remote.ts';
 import type { BuildKitContext } from './context.ts';
 import type { FrontendOptions } from './frontend-options.ts';
 import type { ClientSession } from './session.ts';
 
-/** The Dockerfile's text, and the context that it is built with. */
-export interface LoadedDockerfile {
+/** The Dockerfile's text, and the context that it is built with. Disposing removes what was kept for the build alone. */
+export interface LoadedDockerfile extends AsyncDisposable {
   readonly text: string;
   readonly context: ContextSource;
+  /** Who gives the context's files. */
+  readonly session: BuildSession;
   /** Of the vertex that loaded the text. */
   readonly digest: Digest;
 }
@@ -24,50 +34,147 @@ export interface Asking {
   readonly signal: AbortSignal;
 }
 
+/** A tar archive that the client holds at its standard input; read once. */
+const UPLOAD_PREFIX = 'http://buildkit-session/';
+
 /**
- * Asks the client for its Dockerfile and `.dockerignore`.
- * @throws NotFound when the client has no such Dockerfile
+ * Asks for the Dockerfile and `.dockerignore` where they are: with the client, in an archive that it uploads, in a git
+ * repository or at a web address.
+ * @throws NotFound when there is no such Dockerfile
  */
 export async function loadDockerfile(
   context: BuildKitContext,
   options: FrontendOptions,
   asking: Asking,
 ): Promise<LoadedDockerfile> {
-  const { filename, dockerfileName, contextName, remoteContext } = options;
-  if (remoteContext !== undefined) {
-    throw new SlipwayError(
-      'NotImplemented',
-      `the remote context ${remoteContext} is not supported through BuildKit's API: use DOCKER_BUILDKIT=0 or slipway build`,
-    );
+  const { remoteContext, upload } = options;
+  if (upload !== undefined) return await loadArchive(context, options, asking, upload);
+  if (remoteContext === undefined) return await loadFromClient(context, options, asking);
+  if (remoteContext.startsWith(UPLOAD_PREFIX)) {
+    const archive = asking.session.upload(remoteContext.slice(UPLOAD_PREFIX.length), asking);
+    return await loadArchive(context, options, asking, archive);
   }
+  return await loadRemote(context, options, asking, remoteContext);
+}
+
+async function loadFromClient(
+  context: BuildKitContext,
+  { filename, dockerfileName, contextName }: FrontendOptions,
+  asking: Asking,
+): Promise<LoadedDockerfile> {
   await using folder = await scratchFolder(context);
-  const lower = posix.join(posix.dirname(filename), posix.basename(filename).toLowerCase());
-  const ownIgnoreFile = `${filename}.dockerignore`;
-  const wanted = [filename, ownIgnoreFile, ...(posix.basename(filename) === 'Dockerfile' ? [lower] : [])];
-  const title = `[internal] load build definition from ${posix.basename(filename)}`;
-  const moved = 'transferring dockerfile:';
-  const digest = await withVertex(context, asking, { title, moved }, async (onProgress, vertex) => {
-    const source = { name: dockerfileName, excludes: [], followPaths: wanted };
-    await asking.session.syncLocal(source, folder.path, { signal: asking.signal, onProgress });
-    if (wanted.every((path) => path === ownIgnoreFile || readText(folder.path, path) === undefined)) {
-      throw new SlipwayError(
-        'NotFound',
-        `failed to read dockerfile: open ${filename}: no such file or directory`,
-      );
-    }
-    return vertex;
+  const { text, digest } = await syncDockerfile(context, asking, folder.path, {
+    filename,
+    name: dockerfileName,
   });
-  const text = readText(folder.path, filename) ?? readText(folder.path, lower) ?? '';
-  const ignore = readText(folder.path, ownIgnoreFile) ?? (await loadIgnoreFile(context, contextName, asking));
+  const ignore =
+    readText(folder.path, `${filename}.dockerignore`) ?? (await loadIgnoreFile(context, contextName, asking));
   return {
     text,
     digest,
+    session: asking.session,
     context: {
       kind: 'local',
       name: contextName,
       excludes: ignore === undefined ? [] : parseIgnoreFile(ignore),
     },
+    [Symbol.asyncDispose]: async () => {},
   };
+}
+
+async function syncDockerfile(
+  context: BuildKitContext,
+  asking: Asking,
+  folder: HostPath,
+  { filename, name }: { readonly filename: string; readonly name: string },
+): Promise<{ text: string; digest: Digest }> {
+  // Docker takes a name in lower case too.
+  const lower = posix.join(posix.dirname(filename), posix.basename(filename).toLowerCase());
+  const names = posix.basename(filename) === 'Dockerfile' ? [filename, lower] : [filename];
+  const title = `[internal] load build definition from ${posix.basename(filename)}`;
+  return await withVertex(
+    context,
+    asking,
+    { title, moved: 'transferring dockerfile:' },
+    async (onProgress, digest) => {
+      const source = { name, excludes: [], followPaths: [...names, `${filename}.dockerignore`] };
+      await asking.session.syncLocal(source, folder, { signal: asking.signal, onProgress });
+      for (const path of names) {
+        const text = readText(folder, path);
+        if (text !== undefined) return { text, digest };
+      }
+      throw new SlipwayError(
+        'NotFound',
+        `failed to read dockerfile: open ${filename}: no such file or directory`,
+      );
+    },
+  );
+}
+
+/** An archive is unpacked into a folder, which the solver takes for the client's. */
+async function loadArchive(
+  context: BuildKitContext,
+  { filename }: FrontendOptions,
+  asking: Asking,
+  archive: AsyncIterable<Uint8Array>,
+): Promise<LoadedDockerfile> {
+  const { builds } = context;
+  const { session, signal } = asking;
+  const root = hostPath(join(builds.scratchRoot, `context-${builds.random.hex(8)}`));
+  const title = '[internal] load remote build context';
+  const { opened, digest } = await withVertex(context, asking, { title }, async (_, vertex) => ({
+    opened: await openContext(archive, { root, dockerfilePath: filename, signal }),
+    digest: vertex,
+  }));
+  return {
+    text: opened.dockerfile,
+    digest,
+    session: {
+      sharedKey: undefined,
+      syncLocal: async (wanted, folder, call) => {
+        if (wanted.name === 'context') moveContext(opened, folder);
+        else await session.syncLocal(wanted, folder, call);
+      },
+      secret: (...asked) => session.secret(...asked),
+      sshAgent: (...asked) => session.sshAgent(...asked),
+      credentials: (domain) => session.credentials(domain),
+    },
+    context: { kind: 'local', name: 'context', excludes: opened.excludes },
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  };
+}
+
+async function loadRemote(
+  context: BuildKitContext,
+  options: FrontendOptions,
+  asking: Asking,
+  url: string,
+): Promise<LoadedDockerfile> {
+  const source = remoteSource(url);
+  const { session, signal } = asking;
+  const vertex = contextVertex(source, context.platform);
+  const title = `[internal] load git source ${url}`;
+  const fromClient = options.hasOwnDockerfile;
+  await using folder = await scratchFolder(context);
+  const loaded = fromClient
+    ? await syncDockerfile(context, asking, folder.path, {
+        filename: options.filename,
+        name: options.dockerfileName,
+      })
+    : await withVertex(context, asking, { title }, async (_, digest) => ({
+        text: await readFromVertex(context.builds, vertex, options.filename, { session, signal }),
+        digest,
+      }));
+  return { ...loaded, session, context: source, [Symbol.asyncDispose]: async () => {} };
+}
+
+function remoteSource(url: string): ContextSource {
+  if (parseGitSource(url) !== undefined) return { kind: 'git', url };
+  if (isHttpUrl(url)) return { kind: 'http', url };
+  throw new SlipwayError(
+    'InvalidArgument',
+    `the context ${url} is neither a git repository nor a web address`,
+  );
 }
 
 async function loadIgnoreFile(

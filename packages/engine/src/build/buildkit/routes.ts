@@ -1,12 +1,15 @@
 import { SlipwayError } from '@slipway/base';
-import { hijack, type Reply, type Route, type RouteRequest } from '@slipway/http';
+import { type Handler, hijack, type Reply, type Route, type RouteRequest } from '@slipway/http';
 import type { BuildKitContext, BuildKitOptions } from './context.ts';
 import { Jobs } from './job.ts';
 import { Sessions } from './sessions.ts';
+import { Uploads } from './uploads.ts';
 
 /** BuildKit's API, loaded when the first client asks: what it stands on costs an idle daemon nothing. */
 export interface BuildKit {
   readonly routes: readonly Route[];
+  /** `POST /build?version=2`, which has its address with the classic builder's. */
+  readonly build: Handler;
 }
 
 /** `POST /grpc` and `POST /session`, each a connection that becomes HTTP/2. */
@@ -18,7 +21,12 @@ export function openBuildKit(options: BuildKitOptions): BuildKit {
     server ??= import('./server.ts').then(({ BuildKitServer }) => new BuildKitServer(context));
     return server;
   };
+  const uploads = new Uploads(clock);
   return {
+    build: async (request) => {
+      const { oldBuild } = await import('./old-build.ts');
+      return await oldBuild(context, uploads, request);
+    },
     routes: [
       { method: 'POST', path: '/grpc', upgradesTo: 'h2c', handler: () => serveGrpc(open) },
       {

@@ -64,6 +64,15 @@ export class ClientSession implements BuildSession {
       : { username: found.Username, password: found.Secret };
   }
 
+  /** What the client has at its standard input. @see https://github.com/moby/buildkit/tree/master/session/upload */
+  async *upload(id: string, { signal }: { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+    const metadata = { urlhost: 'buildkit-session', urlpath: `/${id}` };
+    const types = ['BytesMessage', 'BytesMessage'] as const;
+    using call = this.connection.open('moby.upload.v1.Upload/Pull', types, metadata, { signal });
+    for await (const { data } of call.messages) yield data;
+    await call.done;
+  }
+
   async sshAgent(
     id: string,
     { signal }: { signal: AbortSignal },
