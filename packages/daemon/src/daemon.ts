@@ -276,7 +276,7 @@ function engineRoutes(
     ...systemRoutes(new SystemService(context), context),
     ...imageRoutes(images, { pull: pullHandler(transfer) }),
     ...transferRoutes(transfer),
-    ...buildRoutes(builds),
+    ...buildRoutes(builds, { buildkit: buildkit.build }),
     ...buildkit.routes,
     ...volumeRoutes(volumes),
     ...networkRoutes(networks),
