@@ -66,10 +66,13 @@ const container: Noun = {
   },
 };
 
+const build: Node = { load: () => import('./commands/build.ts') };
+
 const image: Noun = {
   summary: 'Manage images',
   commands: {
     bootstrap: { load: () => import('./commands/image-bootstrap.ts') },
+    build,
     history,
     import: import_,
     inspect: { load: () => import('./commands/image-inspect.ts') },
@@ -82,6 +85,16 @@ const image: Noun = {
     save,
     sbom: { load: () => import('./commands/image-sbom.ts') },
     tag,
+  },
+};
+
+const builder: Noun = {
+  summary: 'Manage builds and their cache',
+  commands: {
+    build,
+    du: { load: () => import('./commands/builder-du.ts') },
+    history: { load: () => import('./commands/builder-history.ts') },
+    prune: { load: () => import('./commands/builder-prune.ts') },
   },
 };
 
@@ -168,6 +181,7 @@ const GROUPS: CommandTree['groups'] = {
   },
   Control: { create, kill, pause, unpause, rename, update, wait, export: export_ },
   Images: {
+    build,
     package: { load: () => import('./commands/package.ts') },
     images,
     load,
@@ -184,7 +198,7 @@ const GROUPS: CommandTree['groups'] = {
     logout: { load: () => import('./commands/logout.ts') },
     search: { load: () => import('./commands/search.ts') },
   },
-  'By noun': { container, image, manifest, volume, network, registry, system },
+  'By noun': { container, image, builder, manifest, volume, network, registry, system },
   'The daemon and this command': {
     version: { load: () => import('./commands/version.ts') },
     info,

@@ -1,4 +1,5 @@
 import { Accounts } from './accounts.ts';
+import { Builds } from './builds.ts';
 import { Connection, DEFAULT_HOST } from './connection.ts';
 import { Containers } from './containers.ts';
 import { Execs } from './execs.ts';
@@ -14,6 +15,7 @@ export type * from './types.ts';
 /** The daemon's API, noun by noun. */
 export class Client implements Disposable {
   readonly accounts: Accounts;
+  readonly builds: Builds;
   readonly connection: Connection;
   readonly containers: Containers;
   readonly execs: Execs;
@@ -27,6 +29,7 @@ export class Client implements Disposable {
   constructor(host: string = DEFAULT_HOST) {
     this.connection = new Connection(host);
     this.accounts = new Accounts(this.connection);
+    this.builds = new Builds(this.connection);
     this.containers = new Containers(this.connection);
     this.execs = new Execs(this.connection);
     this.images = new Images(this.connection);

@@ -196,6 +196,10 @@ export interface DiskUsage {
         readonly Size: number;
         readonly InUse: boolean;
         readonly Shared: boolean;
+        readonly Description?: string;
+        readonly CreatedAt?: string;
+        readonly LastUsedAt?: string | null;
+        readonly UsageCount?: number;
       }[]
     | null;
 }
@@ -331,4 +335,63 @@ export interface Account {
 export interface AccessKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+}
+
+/** A line of Slipway's own build. Bytes are base64, times milliseconds since the epoch. */
+export type BuildMessage =
+  | {
+      readonly kind: 'vertex';
+      readonly digest: string;
+      readonly title: string;
+      readonly startedAtMs?: number;
+      readonly completedAtMs?: number;
+      readonly cached: boolean;
+      readonly error?: string;
+    }
+  | {
+      readonly kind: 'log';
+      readonly digest: string;
+      readonly stream: 'stdout' | 'stderr';
+      readonly data: string;
+      readonly atMs: number;
+    }
+  | {
+      readonly kind: 'progress';
+      readonly digest: string;
+      readonly name: string;
+      readonly currentBytes: number;
+      readonly totalBytes?: number;
+      readonly completedAtMs?: number;
+    }
+  | {
+      readonly kind: 'warning';
+      readonly warning: {
+        readonly rule: string;
+        readonly detail: string;
+        readonly description: string;
+        readonly url: string;
+        readonly ranges: readonly { readonly start: { readonly line: number } }[];
+      };
+    }
+  | { readonly kind: 'output'; readonly data: string }
+  | { readonly kind: 'image'; readonly id: string; readonly names: readonly string[] }
+  | { readonly kind: 'error'; readonly message: string; readonly exitCode?: number };
+
+/** What `POST /build/prune` answers. */
+export interface BuildCachePruned {
+  readonly CachesDeleted: readonly string[] | null;
+  readonly SpaceReclaimed: number;
+}
+
+/** A build of before, or one that runs. */
+export interface BuildHistoryItem {
+  readonly id: string;
+  readonly name: string;
+  readonly startedAtMs: number;
+  readonly completedAtMs?: number;
+  readonly status: 'running' | 'completed' | 'error' | 'canceled';
+  readonly stepsTotal: number;
+  readonly stepsCached: number;
+  readonly error?: string;
+  readonly imageId?: string;
 }

@@ -1,3 +1,4 @@
+import { jsonLine } from '@slipway/api';
 import { progressLines } from '@slipway/api/docker';
 import { formatTimeNs, SlipwayError } from '@slipway/base';
 import type { CacheRecord } from '@slipway/build';
@@ -15,12 +16,14 @@ import {
   type RouteRequest,
   stream,
 } from '@slipway/http';
+import { z } from 'zod';
 import { progressOf } from '../images/index.ts';
 import { parseRegistryConfig } from '../transfer/index.ts';
 import { prepareClassicBuild, runClassicBuild } from './classic/build.ts';
 import type { PreparedBuild } from './classic/prepared.ts';
 import { errorMessageOf } from './classic/progress.ts';
 import { readClassicRequest } from './classic/request.ts';
+import { type OwnOutput, runOwnBuild } from './own/build.ts';
 import type { BuildService } from './service.ts';
 
 /** What has its address here and its handler elsewhere. */
@@ -42,6 +45,7 @@ export function buildRoutes(builds: BuildService, { buildkit }: OtherBuilders = 
     },
     { method: 'POST', path: '/build/prune', handler: (request) => prune(builds, request) },
     { method: 'POST', path: '/build/cancel', handler: (request) => cancel(builds, request) },
+    { method: 'POST', path: '/slipway/build', handler: (request) => ownBuild(builds, request) },
     { method: 'GET', path: '/slipway/builds', handler: () => json(200, builds.history()) },
   ];
 }
@@ -55,6 +59,40 @@ async function build(builds: BuildService, request: RouteRequest): Promise<Reply
   const credentials = parseRegistryConfig(headers['x-registry-config']);
   const prepared = await prepareClassicBuild(builds, asked, { body, credentials, signal });
   return stream(200, 'application/json', progressLines(messages(builds, prepared, signal)));
+}
+
+const OUTPUTS: readonly OwnOutput[] = ['image', 'tar', 'oci', 'docker', 'check'];
+
+/** Slipway's own: parameters and context as those of `/build`, every step told as it goes. */
+async function ownBuild(
+  builds: BuildService,
+  { query, body, headers, signal }: RouteRequest,
+): Promise<Reply> {
+  const output = (queryText(query, 'output') ?? 'image') as OwnOutput;
+  if (!OUTPUTS.includes(output)) {
+    throw new SlipwayError('InvalidArgument', `unknown output "${output}": use ${OUTPUTS.join(', ')}`);
+  }
+  const asked = readClassicRequest(query);
+  const credentials = parseRegistryConfig(headers['x-registry-config']);
+  const secrets = readSecrets(headers['x-slipway-build-secrets']);
+  const prepared = await prepareClassicBuild(builds, asked, { body, credentials, secrets, signal });
+  const lines = async function* () {
+    for await (const message of runOwnBuild(builds, { prepared, output }, signal)) yield jsonLine(message);
+  };
+  return stream(200, 'application/json', lines());
+}
+
+const secretsSchema = z.record(z.string(), z.base64());
+
+/** By name, base64 of their bytes. The message of a failure does not repeat them. */
+function readSecrets(header: string | undefined): ReadonlyMap<string, Buffer> {
+  if (header === undefined) return new Map();
+  try {
+    const parsed = secretsSchema.parse(JSON.parse(Buffer.from(header, 'base64').toString('utf8')));
+    return new Map(Object.entries(parsed).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
+  } catch {
+    throw new SlipwayError('InvalidArgument', 'the header X-Slipway-Build-Secrets is not base64 of JSON');
+  }
 }
 
 async function* messages(builds: BuildService, prepared: PreparedBuild, outer: AbortSignal) {

@@ -24,10 +24,12 @@ export async function prepareClassicBuild(
   {
     body,
     credentials,
+    secrets = new Map(),
     signal,
   }: {
     body: AsyncIterable<Uint8Array>;
     credentials: (domain: string) => Credentials | undefined;
+    secrets?: ReadonlyMap<string, Buffer>;
     signal: AbortSignal;
   },
 ): Promise<PreparedBuild> {
@@ -35,12 +37,12 @@ export async function prepareClassicBuild(
   const root = hostPath(join(builds.scratchRoot, `context-${builds.random.hex(8)}`));
   const options = { root, dockerfilePath, signal };
   if (remote !== undefined && parseGitSource(remote) !== undefined) {
-    const session = classicSession(undefined, credentials);
+    const session = classicSession(undefined, credentials, secrets);
     return await openRemote(builds, { request, url: remote, session, signal });
   }
   const archive = remote === undefined ? body : download(remote, signal);
   const context = await openContext(archive, options);
-  const session = classicSession(context, credentials);
+  const session = classicSession(context, credentials, secrets);
   return await checked({ request, dockerfile: context.dockerfile, session }, context);
 }
 

@@ -3,10 +3,11 @@ import type { BuildSession } from '@slipway/build';
 import type { Credentials } from '@slipway/distribution/client';
 import { type ClassicContext, moveContext } from './context.ts';
 
-/** A client that has sent all it has: its context and its logins. Secrets and agents it has none of. */
+/** A client that has sent all it has: its context, its logins, and the secrets of our own client. */
 export function classicSession(
   context: ClassicContext | undefined,
   credentials: (domain: string) => Credentials | undefined,
+  secrets: ReadonlyMap<string, Buffer>,
 ): BuildSession {
   let left = context;
   return {
@@ -21,7 +22,7 @@ export function classicSession(
       moveContext(left, folder);
       left = undefined;
     },
-    secret: async () => undefined,
+    secret: async (id) => secrets.get(id),
     sshAgent: async () => undefined,
     async credentials(domain) {
       const found = credentials(domain);

@@ -1,0 +1,61 @@
+import type { Readable } from 'node:stream';
+import type { Connection, QueryValue } from './connection.ts';
+import { filtersParameter } from './containers.ts';
+import { registryConfig } from './registry-auth.ts';
+import type { BuildCachePruned, BuildHistoryItem, BuildMessage, Filters, RegistryLogin } from './types.ts';
+
+/** What a build is given beside its context. */
+export interface BuildOptions {
+  /** As those of the Docker Engine API's `POST /build`, and `output`: image, tar, oci, docker or check. */
+  readonly query: Readonly<Record<string, QueryValue>>;
+  readonly logins: Readonly<Record<string, RegistryLogin>>;
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `/build…` and Slipway's own. */
+export class Builds {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Slipway's own: builds the context, an archive, and tells of every step. Without one it is what `remote` names. */
+  build(
+    context: Readable | undefined,
+    { query, logins, secrets, signal }: BuildOptions,
+  ): Promise<AsyncGenerator<BuildMessage>> {
+    return this.#connection.lines('POST', '/slipway/build', {
+      query,
+      headers: { ...registryConfig(logins), ...secretsHeader(secrets) },
+      signal,
+      ...(context === undefined ? {} : { body: context, contentType: 'application/x-tar' }),
+    });
+  }
+
+  prune(options: {
+    all?: boolean;
+    keepBytes?: number | undefined;
+    filters?: Filters;
+  }): Promise<BuildCachePruned> {
+    return this.#connection.json('POST', '/build/prune', {
+      query: {
+        all: options.all,
+        'keep-storage': options.keepBytes,
+        filters: filtersParameter(options.filters),
+      },
+    });
+  }
+
+  /** Slipway's own: the newest first. */
+  history(): Promise<BuildHistoryItem[]> {
+    return this.#connection.json('GET', '/slipway/builds');
+  }
+}
+
+function secretsHeader(secrets: ReadonlyMap<string, Buffer>): Readonly<Record<string, string>> {
+  if (secrets.size === 0) return {};
+  const encoded = Object.fromEntries([...secrets].map(([id, bytes]) => [id, bytes.toString('base64')]));
+  return { 'X-Slipway-Build-Secrets': Buffer.from(JSON.stringify(encoded)).toString('base64') };
+}
