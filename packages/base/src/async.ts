@@ -173,3 +173,6 @@ export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
+
+/** Lets whoever waits for this thread have it, in the middle of long synchronous work. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

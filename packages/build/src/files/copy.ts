@@ -8,7 +8,7 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '@slipway/base';
 import { syscalls } from '@slipway/store';
 import { Destination, type Ids, split } from './destination.ts';
 import { applyMode } from './mode.ts';
@@ -203,7 +203,7 @@ class Copy {
     if (++this.#files < FILES_PER_TURN && this.#bytes < BYTES_PER_TURN) return;
     this.#files = 0;
     this.#bytes = 0;
-    await setImmediate();
+    await nextTurn();
     this.#request.signal.throwIfAborted();
   }
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type BigIntStats, closeSync, constants, openSync, readSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '@slipway/base';
 import { computeDigest, type Digest } from '@slipway/oci';
 import { syscalls } from '@slipway/store';
 import { matchSelection, type Selection, walkMatch } from './select.ts';
@@ -51,7 +51,7 @@ export async function hashSelection(tree: Tree, selection: Selection, options: H
       else if (stats.isFile()) hash.update(options.hashes.of(fd, stats));
       if (options.withOwners && !stats.isSymbolicLink()) addXattrs(hash, fd);
       if (++files % FILES_PER_TURN === 0) {
-        await setImmediate();
+        await nextTurn();
         options.signal.throwIfAborted();
       }
     }

@@ -44,7 +44,7 @@ export async function openMounts(context: SolverContext, request: MountRequest):
   const early: SpecMount[] = [];
   const mounts: SpecMount[] = [];
   const env: string[] = [];
-  for (const [index, mount] of request.mounts.entries()) {
+  for (const [index, mount] of inLockOrder(request.mounts)) {
     switch (mount.type) {
       case 'bind':
         await openBind(context, request, mount, index, { early, mounts });
@@ -69,6 +69,12 @@ export async function openMounts(context: SolverContext, request: MountRequest):
     }
   }
   return { early, mounts, env };
+}
+
+/** Caches by their ids, so that two steps never each hold the one that the other waits for. */
+function inLockOrder(mounts: readonly BuildMount[]): [number, BuildMount][] {
+  const idOf = ([, mount]: [number, BuildMount]) => (mount.type === 'cache' ? mount.id : '');
+  return [...mounts.entries()].sort((a, b) => (idOf(a) < idOf(b) ? -1 : idOf(a) > idOf(b) ? 1 : 0));
 }
 
 /** Files of an input. What is written to them goes with the step. */
@@ -163,7 +169,7 @@ async function openCache(
       signal,
     });
   };
-  const folder = undo.use(await context.cacheMounts.hold(mount, fill));
+  const folder = undo.use(await context.cacheMounts.hold(mount, fill, signal));
   return bind(folder.path, mount.target, mount.readonly ? ['ro'] : []);
 }
 
