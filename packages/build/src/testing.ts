@@ -94,7 +94,7 @@ export async function openSolverBench(name: string, reopen?: string): Promise<So
       runtime,
       host,
       root: hostPath(join(root, 'data/build')),
-      config: { cgroupParent, parallelism: 4 },
+      config: { cgroupParent },
     });
   const context = join(root, 'context');
   mkdirSync(context, { recursive: true });

@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type HostPath, hostPath } from '@slipway/base';
 import { openSolver } from '@slipway/build';
@@ -203,7 +202,7 @@ async function openBuilds(
       ...base,
       host,
       root,
-      config: { cgroupParent: config.cgroupParent, parallelism: Math.max(2, availableParallelism()) },
+      config: { cgroupParent: config.cgroupParent },
     }),
   );
   images.setKeptByBuilds(() => solver.roots());

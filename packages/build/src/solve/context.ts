@@ -7,7 +7,6 @@ import type { CacheRecords, ResultRecord } from '../cache/records.ts';
 import type { FileHashes } from '../files/hash.ts';
 import type { BuildHost } from '../solver.ts';
 import type { SharedSteps } from './shared-steps.ts';
-import type { Slots } from './slots.ts';
 
 /** What the parts of the solver share. */
 export interface SolverContext {
@@ -29,7 +28,6 @@ export interface SolverContext {
   readonly cacheMounts: CacheMounts;
   readonly hashes: FileHashes;
   readonly steps: SharedSteps<ResultRecord>;
-  readonly slots: Slots;
   /** How many solves use a result or folder, by id. */
   readonly inUse: Map<string, number>;
 }

@@ -14,7 +14,6 @@ import { KEY_PREFIX } from '../operations/rootfs.ts';
 import type { BuildHost, Solver } from '../solver.ts';
 import type { SolverContext } from './context.ts';
 import { SharedSteps } from './shared-steps.ts';
-import { Slots } from './slots.ts';
 import { Solve } from './solve.ts';
 
 export interface OpenSolverOptions {
@@ -29,8 +28,6 @@ export interface OpenSolverOptions {
   readonly config: {
     /** Where the cgroups of steps go, e.g. `/slipway`. */
     readonly cgroupParent: string;
-    /** Steps that may work at once. */
-    readonly parallelism: number;
   };
 }
 
@@ -70,7 +67,6 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     cacheMounts: new CacheMounts(folders),
     hashes: new FileHashes(),
     steps: new SharedSteps<ResultRecord>(),
-    slots: new Slots(Math.max(1, config.parallelism)),
     inUse: new Map(),
   };
   return {

@@ -183,13 +183,9 @@ export class Solve {
   }
 
   async #make(request: StepRequest, step: StepControl): Promise<ResultRecord> {
-    const { slots, clock } = this.#context;
-    const work = async () => {
-      using _slot = await slots.acquire(step.signal);
-      step.onStart(clock.nowMs());
-      return await makeStep(this.#context, request, step);
-    };
-    const making = work();
+    step.signal.throwIfAborted();
+    step.onStart(this.#context.clock.nowMs());
+    const making = makeStep(this.#context, request, step);
     this.#making.add(making);
     try {
       return await making;
