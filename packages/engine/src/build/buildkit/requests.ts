@@ -43,7 +43,7 @@ const describe = (name: string) => ({
 });
 
 function lint(dockerfile: Dockerfile): Metadata {
-  const { warnings, isError } = checkDockerfile(dockerfile);
+  const { warnings } = checkDockerfile(dockerfile);
   const source = {
     filename: dockerfile.name,
     language: 'Dockerfile',
@@ -59,7 +59,9 @@ function lint(dockerfile: Dockerfile): Metadata {
       location: { sourceIndex: 0, ranges: ranges.map(lineRange) },
     })),
   };
-  return answer(value, warnings.map(lintText).join('\n'), { 'result.statuscode': isError ? '1' : '0' });
+  return answer(value, warnings.map(lintText).join('\n'), {
+    'result.statuscode': warnings.length > 0 ? '1' : '0',
+  });
 }
 
 const lineRange = ({ start, end }: Warning['ranges'][number]) => ({

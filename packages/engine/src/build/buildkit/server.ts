@@ -116,6 +116,8 @@ export class BuildKitServer {
     const closed = once(socket, 'close');
     const destroy = () => socket.destroy();
     signal.addEventListener('abort', destroy, { once: true });
+    // The server's sockets may be half open; HTTP/2 has no use for one that is.
+    socket.once('end', destroy);
     this.#injector.injectConnection(socket);
     await closed.catch(() => {});
     signal.removeEventListener('abort', destroy);

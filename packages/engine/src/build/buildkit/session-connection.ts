@@ -36,6 +36,8 @@ export class SessionConnection {
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     });
     this.#http2.on('error', () => {});
+    // The server's sockets may be half open; HTTP/2 has no use for one that is.
+    socket.once('end', () => this.#http2.destroy());
     this.#http2.on('connect', () => this.#http2.setLocalWindowSize(WINDOW_BYTES * 2));
     this.closed = new Promise((resolve) => this.#http2.once('close', resolve));
   }
