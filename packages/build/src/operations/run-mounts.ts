@@ -1,6 +1,6 @@
-import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type HostPath, SlipwayError } from '@slipway/base';
+import { type HostPath, isErrno, SlipwayError } from '@slipway/base';
 import type { SpecMount } from '@slipway/runtime';
 import type { HeldFolder } from '../cache/folders.ts';
 import { copyFiles } from '../files/copy.ts';
@@ -200,11 +200,22 @@ async function openSecret(
   const variable = mount.env === undefined ? {} : { variable: `${mount.env}=${bytes.toString()}` };
   if (mount.target === '') return variable;
   const path = join(secretRoot, `${basename(bundle)}-${index}`);
-  undo.defer(() => rmSync(path, { force: true }));
+  undo.defer(() => removeSecret(secretRoot, path));
+  mkdirSync(secretRoot, { recursive: true, mode: 0o700 });
   writeFileSync(path, bytes, { mode: 0o600, flag: 'wx' });
   chownSync(path, mount.uid, mount.gid);
   chmodSync(path, mount.mode);
   return { mount: bind(path, mount.target, ['ro', 'nosuid', 'nodev', 'noexec']), ...variable };
+}
+
+/** With the folder, when it was the last. */
+function removeSecret(secretRoot: string, path: string): void {
+  rmSync(path, { force: true });
+  try {
+    rmdirSync(secretRoot);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error;
+  }
 }
 
 async function openSsh(

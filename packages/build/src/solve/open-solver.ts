@@ -47,7 +47,6 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     `/dev/shm/slipway-build-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`,
   );
   await sweep({ store, runtime, runRoot, secretRoot });
-  mkdirSync(secretRoot, { recursive: true, mode: 0o700 });
   const records = new CacheRecords(store.database);
   records.removeUnreachable();
   const folders = new Folders(folderOf('folders'), { records, clock, random });
@@ -86,7 +85,6 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     },
     async [Symbol.asyncDispose]() {
       await context.steps.idle();
-      rmSync(secretRoot, { recursive: true, force: true });
     },
   };
 }
