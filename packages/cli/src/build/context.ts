@@ -65,6 +65,12 @@ async function contextOfFolder(folder: string, file: string, stdin: Readable): P
       if (file === '-') await writeFile(target, await readAll(stdin));
       else await copyFile(file, target);
       extra.push('-C', scratch, OWN_DOCKERFILE);
+      // What is to be ignored for this Dockerfile stands beside it, not in the folder.
+      const ignore = file === '-' ? undefined : await readText(`${file}.dockerignore`);
+      if (ignore !== undefined) {
+        await writeFile(`${target}.dockerignore`, ignore);
+        extra.push(`${OWN_DOCKERFILE}.dockerignore`);
+      }
     }
     const excludes = await tarExcludes(folder, inside);
     const pack = spawn(

@@ -90,7 +90,8 @@ function report(
   else stderr.write(`Built ${imageId}${names.length === 0 ? '' : ` as ${names.join(', ')}`}\n`);
 }
 
-interface Ended {
+/** What a build came to. */
+export interface Ended {
   readonly imageId: string | undefined;
   readonly names: readonly string[];
   readonly warnings: readonly string[];
@@ -99,7 +100,7 @@ interface Ended {
 const archiveOf = (type: 'tar' | 'local' | 'oci' | 'docker') => (type === 'local' ? 'tar' : type);
 
 /** Shows the build until its end. @throws ExitError with the failed step's log */
-async function follow(
+export async function follow(
   { stderr, clock }: Context,
   messages: AsyncIterable<BuildMessage>,
   { kind, sink }: { kind: string; sink: OutputSink | undefined },

@@ -4,7 +4,7 @@ import { isErrno, SlipwayError } from '@slipway/base/errors';
 import { boolean, type Flag, text } from '../args/flags.ts';
 import { type Context, defineCommand } from '../command.ts';
 import { formatSize } from '../format/units.ts';
-import { buildImage } from '../package/build-image.ts';
+import { buildImage, type ProjectBuild } from '../package/build-image.ts';
 import { writeFunctionZip } from '../package/function-zip.ts';
 import type { PackagePlan } from '../package/plan.ts';
 import { type Project, readProject } from '../package/project.ts';
@@ -158,11 +158,7 @@ async function writeOwned(path: string, content: string, force: boolean): Promis
 async function build(context: Context, plan: PackagePlan, choices: Choices, project: Project): Promise<void> {
   const { stdout } = context;
   const tag = choices.tag || imageName(project.name);
-  const id = await buildImage(context, {
-    ...imageBuild(choices, project, plan),
-    dockerfile: plan.dockerfile,
-    tag,
-  });
+  const id = await buildImage(context, projectBuild(plan.dockerfile, { plan, choices, project }), tag);
   if (choices.quiet) return void stdout.write(`${id}\n`);
   const size = await imageSize(context, id);
   const port = /^EXPOSE (\d+)/m.exec(plan.dockerfile)?.[1];
@@ -186,18 +182,8 @@ async function zip(context: Context, plan: PackagePlan, choices: Choices, projec
     );
   }
   if (!choices.quiet) explain(context.stdout, plan, { withDockerfile: false });
-  // A name of its own: an image of the same content may have another, which is not to go.
-  const tag = `slipway-function:${process.pid}`;
-  await buildImage(context, {
-    ...imageBuild(choices, project, plan),
-    dockerfile: functionPlan.dockerfile,
-    tag,
-  });
-  try {
-    await writeFunctionZip(context, tag, choices.zip);
-  } finally {
-    await context.client.images.remove(tag);
-  }
+  const build = projectBuild(functionPlan.dockerfile, { plan, choices, project });
+  await writeFunctionZip(context, build, choices.zip);
   const handler = functionPlan.handler ?? 'the one that you wrote: none was found';
   context.stdout.write(
     choices.quiet
@@ -206,14 +192,14 @@ async function zip(context: Context, plan: PackagePlan, choices: Choices, projec
   );
 }
 
-const imageBuild = (
-  { directory, pull, quiet, 'no-cache': noCache }: Choices,
-  project: Project,
-  plan: PackagePlan,
-) => ({
-  ...{ directory, pull, quiet, noCache },
-  ignore: project.text('.dockerignore') ?? plan.ignore.join('\n'),
-});
+function projectBuild(
+  dockerfile: string,
+  { plan, choices, project }: { plan: PackagePlan; choices: Choices; project: Project },
+): ProjectBuild {
+  const { directory, pull, quiet, 'no-cache': noCache } = choices;
+  const ignore = project.text('.dockerignore') ?? `${plan.ignore.join('\n')}\n`;
+  return { directory, dockerfile, ignore, pull, quiet, noCache };
+}
 
 /** A folder's name as an image's. */
 function imageName(folder: string): string {

@@ -1,66 +1,62 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import type { ProgressMessage } from '@slipway/api/docker';
+import { join } from 'node:path';
 import { SlipwayError } from '@slipway/base/errors';
+import { openContext } from '../build/context.ts';
+import { allLogins } from '../build/logins.ts';
+import { openOutput } from '../build/output.ts';
 import type { Context } from '../command.ts';
-import { showProgress } from '../stdio/progress.ts';
+import { follow } from '../commands/build.ts';
 
-export interface ImageBuild {
+/** A build of a project with a Dockerfile that is not in it. */
+export interface ProjectBuild {
   readonly directory: string;
   readonly dockerfile: string;
   /** The text of the `.dockerignore`. */
   readonly ignore: string;
-  readonly tag: string;
   readonly noCache: boolean;
   readonly pull: boolean;
   readonly quiet: boolean;
 }
 
-/** In the context, beside the project's files, whose names they must not take. */
-const DOCKERFILE = '.slipway.Dockerfile';
-/** Takes the place of the project's own, whose lines it has. */
-const IGNORE = '.dockerignore';
+/** Builds an image and gives it a name. @returns its id */
+export async function buildImage(context: Context, build: ProjectBuild, tag: string): Promise<string> {
+  const id = await run(context, build, { tag });
+  if (id === undefined) throw new SlipwayError('Internal', 'the daemon did not say which image it built');
+  return id;
+}
 
-/** Builds an image from a folder with a Dockerfile that is not in it. @returns the image's id */
-export async function buildImage(context: Context, build: ImageBuild): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'slipway-package-'));
+/** Builds, and writes the files of the last stage to a folder; there is no image. */
+export async function buildFiles(context: Context, build: ProjectBuild, folder: string): Promise<void> {
+  await run(context, build, { folder });
+}
+
+type Result = { readonly tag: string } | { readonly folder: string };
+
+async function run(context: Context, build: ProjectBuild, result: Result): Promise<string | undefined> {
+  const scratch = await mkdtemp(join(tmpdir(), 'slipway-package-'));
   try {
-    await writeFile(join(folder, DOCKERFILE), build.dockerfile);
-    await writeFile(join(folder, IGNORE), `${build.ignore}\n${DOCKERFILE}\n${IGNORE}\n`);
-    const { messages, packed } = await send(context, build, folder);
-    const values = await showProgress(messages, context.stdout, { quiet: build.quiet });
-    await packed;
-    for (const value of values.reverse()) {
-      if (value instanceof Object && 'ID' in value && typeof value.ID === 'string') return value.ID;
-    }
-    throw new SlipwayError('Internal', 'the daemon did not say which image it built');
+    const file = join(scratch, 'Dockerfile');
+    await writeFile(file, build.dockerfile);
+    await writeFile(`${file}.dockerignore`, build.ignore);
+    await using source = await openContext(build.directory, { file, stdin: context.stdin });
+    source.packed.catch(() => {});
+    const what = 'tag' in result ? { t: [result.tag], output: 'image' } : { output: 'tar' };
+    const { noCache: nocache, pull } = build;
+    const messages = await context.client.builds.build(source.body, {
+      query: { ...what, dockerfile: source.dockerfile, nocache, pull },
+      logins: await allLogins(context),
+      secrets: new Map(),
+    });
+    await source.packed;
+    const sink =
+      'folder' in result
+        ? await openOutput({ type: 'local', destination: result.folder }, context.stdout)
+        : undefined;
+    const { imageId } = await follow(context, messages, { kind: build.quiet ? 'quiet' : 'auto', sink });
+    await sink?.end();
+    return imageId;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(scratch, { recursive: true, force: true });
   }
 }
-
-async function send({ client }: Context, build: ImageBuild, folder: string) {
-  const heavy = build.ignore.split('\n').flatMap(tarExclude);
-  const own = ['-C', folder, DOCKERFILE, IGNORE];
-  const source = ['--exclude', `./${IGNORE}`, ...heavy, '-C', resolve(build.directory), '.', ...own];
-  const pack = spawn('tar', ['-c', '--anchored', '--owner=0', '--group=0', ...source], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const packed = exitCode(pack).then((code) => {
-    if (code !== 0) throw new SlipwayError('Internal', `tar could not read all of ${build.directory}`);
-  });
-  packed.catch(() => {});
-  const { tag: t, noCache: nocache, pull } = build;
-  const query = { t, nocache, pull, dockerfile: DOCKERFILE, rm: true };
-  const options = { query, body: pack.stdout };
-  return { packed, messages: await client.connection.lines<ProgressMessage>('POST', '/build', options) };
-}
-
-/** Folders that the daemon would throw away are not sent to it in the first place; it sees to the finer patterns. */
-const tarExclude = (pattern: string): string[] =>
-  /^[\w.-]+$/.test(pattern) ? ['--exclude', `./${pattern}`] : [];
-
-const exitCode = (child: ChildProcess): Promise<number | null> =>
-  new Promise((done, fail) => child.on('close', done).on('error', fail));

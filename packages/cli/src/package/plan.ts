@@ -17,16 +17,13 @@ export interface PackagePlan {
 
 /** A function's code and dependencies, as Lambda lays them out. */
 export interface FunctionPlan {
-  /** Its last stage holds in FUNCTION_FOLDER what is to be in the zip. */
+  /** Its last stage holds what is to be in the zip, and nothing else. */
   readonly dockerfile: string;
   /** Lambda's name of what runs it: `nodejs22.x`. */
   readonly runtime: string;
   /** What Lambda calls; undefined when only the author knows. */
   readonly handler: string | undefined;
 }
-
-/** Where the image of a function plan has the zip's content; engines put files of their own at the root. */
-export const FUNCTION_FOLDER = '/function';
 
 export interface PlanOptions {
   /** The image to build and run on; '' for the language's official one. */

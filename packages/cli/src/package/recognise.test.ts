@@ -325,7 +325,7 @@ test('Go: modules, then code, then a binary on a small image', () => {
   assertLines(
     go.functionPlan as { dockerfile: string },
     'FROM scratch',
-    'COPY --from=build /bootstrap /function/bootstrap',
+    'COPY --from=build /bootstrap /bootstrap',
   );
 });
 

@@ -1,6 +1,6 @@
 import { SlipwayError } from '@slipway/base/errors';
 import { chooseBase, compareVersions, settleVersion, stage, type Version } from '../base-image.ts';
-import { COMMON_IGNORE, FUNCTION_FOLDER, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { bashProbe, describeHealth, findHealth, findPort } from '../probes.ts';
 import type { Project } from '../project.ts';
 
@@ -67,8 +67,8 @@ export function planGo(project: Project, options: PlanOptions): PackagePlan | un
     functionPlan: {
       dockerfile: joinStages(compile('/bootstrap'), [
         'FROM scratch',
-        `COPY --from=build /bootstrap ${FUNCTION_FOLDER}/bootstrap`,
-        ...folders.map((folder) => `COPY ${folder} ${FUNCTION_FOLDER}/${folder}`),
+        `COPY --from=build /bootstrap /bootstrap`,
+        ...folders.map((folder) => `COPY ${folder} /${folder}`),
       ]),
       runtime: 'provided.al2023',
       handler: 'bootstrap',

@@ -1,7 +1,7 @@
 import { SlipwayError } from '@slipway/base/errors';
 import { chooseBase, settleVersion, stage, type Version } from '../base-image.ts';
 import { cmdOf } from '../command-line.ts';
-import { COMMON_IGNORE, FUNCTION_FOLDER, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { bashProbe, describeHealth, type Health } from '../probes.ts';
 import type { Project } from '../project.ts';
 
@@ -75,8 +75,8 @@ export function planJava(project: Project, options: PlanOptions): PackagePlan | 
 const functionPlan = (compile: readonly string[], version: string) => ({
   dockerfile: joinStages(compile, [
     'FROM scratch',
-    `COPY --from=build ${OUT}/lib ${FUNCTION_FOLDER}/lib`,
-    `COPY --from=build ${OUT}/app.jar ${FUNCTION_FOLDER}/lib/`,
+    `COPY --from=build ${OUT}/lib /lib`,
+    `COPY --from=build ${OUT}/app.jar /lib/`,
   ]),
   runtime: `java${version}`,
   handler: undefined,

@@ -8,7 +8,7 @@ import {
   type Version,
 } from '../base-image.ts';
 import { cmd, cmdOf, procfileCommand } from '../command-line.ts';
-import { COMMON_IGNORE, FUNCTION_FOLDER, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { describeHealth, findHealth, findPort, nodeProbe } from '../probes.ts';
 import type { Project } from '../project.ts';
 import { chooseNodeManager, type Manifest, type NodeManager } from './node-manager.ts';
@@ -203,7 +203,7 @@ function writeNode(node: NodeProject, project: Project, options: PlanOptions): P
     ]),
     ignore: [...COMMON_IGNORE, ...NODE_IGNORE, ...(node.build === undefined ? [] : OUTPUT_IGNORE)],
     functionPlan: {
-      dockerfile: joinStages(...made.stages, ['FROM scratch', ...made.copies(`${FUNCTION_FOLDER}/`)]),
+      dockerfile: joinStages(...made.stages, ['FROM scratch', ...made.copies('/')]),
       runtime: `nodejs${node.version}.x`,
       handler: functionHandler(project),
     },

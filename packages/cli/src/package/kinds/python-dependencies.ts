@@ -92,7 +92,7 @@ function requirements(project: Project): PythonDependencies {
   return {
     files: hasLocal ? ['.'] : [...files, ...(folders as string[])],
     install: [venv, `RUN ${PIP_CACHE} ${pip} -r requirements.txt`],
-    installTarget: [venv, `RUN ${PIP_CACHE} ${pip} --target ${PACKAGES} -r requirements.txt`],
+    installTarget: [venv, `RUN ${PIP_CACHE} ${pip} --no-compile --target ${PACKAGES} -r requirements.txt`],
     text,
     why: `requirements.txt: packages by pip${hasLocal ? ', some from the project itself' : ''}`,
     warnings: [],
@@ -109,7 +109,11 @@ function exported(
   return {
     files: [],
     install: [...list, venv, `RUN ${PIP_CACHE} ${pip} -r /tmp/requirements.txt`],
-    installTarget: [...list, venv, `RUN ${PIP_CACHE} ${pip} --target ${PACKAGES} -r /tmp/requirements.txt`],
+    installTarget: [
+      ...list,
+      venv,
+      `RUN ${PIP_CACHE} ${pip} --no-compile --target ${PACKAGES} -r /tmp/requirements.txt`,
+    ],
     text: files.map((path) => project.text(path) ?? '').join('\n'),
     why: made.why,
     warnings: made.warnings ?? [],

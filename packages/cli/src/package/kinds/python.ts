@@ -1,5 +1,5 @@
 import { chooseBase, compareVersions, settleVersion, stage, type Version } from '../base-image.ts';
-import { COMMON_IGNORE, FUNCTION_FOLDER, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { describeHealth, findHealth, findPort, pythonProbe } from '../probes.ts';
 import type { Project } from '../project.ts';
 import { findDependencies, PACKAGES } from './python-dependencies.ts';
@@ -76,11 +76,7 @@ export function planPython(project: Project, options: PlanOptions): PackagePlan 
         ...(dependencies === undefined
           ? []
           : [[...begin, ...copied, `RUN mkdir ${PACKAGES}`, ...dependencies.installTarget]]),
-        [
-          'FROM scratch',
-          dependencies !== undefined && `COPY --from=deps ${PACKAGES} ${FUNCTION_FOLDER}/`,
-          `COPY . ${FUNCTION_FOLDER}/`,
-        ],
+        ['FROM scratch', dependencies !== undefined && `COPY --from=deps ${PACKAGES} /`, `COPY . /`],
       ),
       runtime: `python${version.number}`,
       handler: functionHandler(project),
