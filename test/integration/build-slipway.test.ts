@@ -75,7 +75,9 @@ test('slipway build writes files, archives and layouts instead of an image', { s
   assert.match((await engine.run(['tar', '-tf', layout])).stdout, /^index\.json$/m);
 });
 
-test('the same input with SOURCE_DATE_EPOCH makes the same bytes again, without the cache', { skip }, async () => {
+test('the same input with SOURCE_DATE_EPOCH makes the same bytes again, without the cache', {
+  skip,
+}, async () => {
   const folder = contextFolder(engine, 'app', APP);
   const path = (name: string) => join(engine.root, `${name}.tar`);
   const build = (name: string) =>

@@ -1,5 +1,5 @@
 import type { BuildMessage } from '@slipway/client';
-import type { BuildProgress } from './show.ts';
+import type { BuildProgress } from './progress.ts';
 import { formatSeconds, type Step, Steps, stepMs } from './step.ts';
 
 /** Lines that each say which step they are of: `#3 [2/4] RUN make`, `#3 0.5 output`, `#3 DONE 1.2s`. */

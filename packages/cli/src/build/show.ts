@@ -1,14 +1,7 @@
 import type { Clock } from '@slipway/base/clock';
-import type { BuildMessage } from '@slipway/client';
 import { PlainProgress } from './plain.ts';
+import type { BuildProgress } from './progress.ts';
 import { TreeProgress } from './tree.ts';
-
-/** How a build is shown while it goes. */
-export interface BuildProgress extends Disposable {
-  take(message: BuildMessage): void;
-  /** The log of the step that failed, for those who have not seen it. */
-  failure(): string;
-}
 
 export const PROGRESS_KINDS = ['auto', 'plain', 'tty', 'quiet'] as const;
 

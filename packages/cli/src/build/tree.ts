@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import type { Clock } from '@slipway/base/clock';
 import type { BuildMessage } from '@slipway/client';
 import { formatSize } from '../format/units.ts';
-import type { BuildProgress } from './show.ts';
+import type { BuildProgress } from './progress.ts';
 import { formatSeconds, type Step, Steps, stepMs } from './step.ts';
 
 const REDRAW_MS = 100;
