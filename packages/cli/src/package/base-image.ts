@@ -38,10 +38,13 @@ export const stage = ({ image, setup }: BaseImage, name: string): readonly strin
   ...setup,
 ];
 
+/** Java's package links its manual pages, whose folder images without documentation lack. */
+const JAVA_NEEDS = 'mkdir -p /usr/share/man/man1 && ';
+
 /** Installs packages and leaves no lists behind. */
 export const aptInstall = (packages: readonly string[]): string =>
   [
-    'RUN apt-get update \\',
+    `RUN ${packages.some((name) => name.startsWith('default-j')) ? JAVA_NEEDS : ''}apt-get update \\`,
     ` && apt-get install -y --no-install-recommends ${packages.join(' ')} \\`,
     ' && rm -rf /var/lib/apt/lists/*',
   ].join('\n');

@@ -365,6 +365,14 @@ test('Java: Maven and Gradle, with Spring or with a main class', () => {
     /sh gradlew .*installDist/,
     'CMD ["java", "-cp", "/app/app.jar:/app/lib/*", "org.x.MainKt"]',
   );
+  const debian = plan({ 'pom.xml': '<mainClass>a.B</mainClass>' }, { base: 'debian:bookworm' });
+  assertLines(
+    debian,
+    /^RUN mkdir -p .*man1/,
+    / install .* maven /,
+    /^RUN mkdir -p .*man1/,
+    / install .* default-jre-headless/,
+  );
   assert.match(refusal({ 'pom.xml': '<project/>' }), /no class below src\/main has a main method/);
 });
 
