@@ -444,6 +444,30 @@ test('a client that offers h2c on an ordinary route is answered in HTTP/1.1', as
   assert.equal(answer.status, 200);
 });
 
+test('a route that speaks HTTP/2 is upgraded to h2c and given the connection itself', async (t) => {
+  const socketPath = await start(t, [
+    {
+      method: 'POST',
+      path: '/grpc',
+      upgradesTo: 'h2c',
+      handler: () =>
+        hijack('application/grpc', async ({ socket }) => {
+          assert.ok(socket !== undefined);
+          for await (const chunk of socket.iterator({ destroyOnReturn: false })) socket.write(chunk);
+        }),
+    },
+  ]);
+  const { socket, state, until } = await connect(socketPath);
+  socket.write('POST /v1.44/grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+  await until(() => state.text.includes('\r\n\r\n'));
+  assert.match(state.text, /^HTTP\/1.1 101 UPGRADED\r\n[\s\S]*\r\nUpgrade: h2c\r\n/);
+  socket.write('PRI * HTTP/2.0');
+  await until(() => state.text.endsWith('PRI * HTTP/2.0'));
+  socket.end();
+  await until(() => state.ended);
+  socket.destroy();
+});
+
 test('closing the server ends running streams and hijacked connections', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-http-'));
   const socketPath = join(folder, 's.sock');

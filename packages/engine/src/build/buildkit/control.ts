@@ -17,6 +17,7 @@ interface SolveRequest {
   readonly ExporterAttrs: Readonly<Record<string, string>>;
   readonly Exporters: readonly { readonly Type: string; readonly Attrs: Readonly<Record<string, string>> }[];
   readonly Internal: boolean;
+  readonly Cache: { readonly Exports: readonly { readonly Type: string }[] } | null;
 }
 
 /**
@@ -30,6 +31,7 @@ export async function solve(
 ): Promise<{ ExporterResponse: ExporterResponse }> {
   const { Ref: id, Session: sessionId, Frontend: frontend } = request;
   const exporters = exportersOf(request);
+  refuseCacheExports(request);
   const work = async (
     stop: AbortSignal,
     build?: BuildUpdate,
@@ -73,6 +75,16 @@ async function exportAs(
   if (ref === undefined) return {};
   const session = await context.sessions.get(job.sessionId, job);
   return await runExporter({ context, job, session, ref, exporter, index });
+}
+
+/** An inline cache is what an image's history and layers say already; what is imported may be missing without harm. */
+function refuseCacheExports({ Cache }: SolveRequest): void {
+  const refused = Cache?.Exports.find(({ Type }) => Type !== 'inline');
+  if (refused === undefined) return;
+  throw new SlipwayError(
+    'NotImplemented',
+    `cache export of type ${refused.Type} is not supported: this daemon keeps its build cache itself; leave --cache-to out`,
+  );
 }
 
 /** Newer clients list them. */

@@ -33,7 +33,7 @@ const stat = (path: string, fields: Partial<FileStat> & { mode: number }): FileS
   path,
   ...owner,
   size: 0,
-  modTime: 1_700_000_000_123_456_768,
+  modTime: Number(1_700_000_000_123_456_789n),
   linkname: '',
   ...fields,
 });

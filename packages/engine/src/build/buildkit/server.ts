@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import type {
+  ServerDuplexStream,
   ServerUnaryCall,
   ServerWritableStream,
   ServiceDefinition,
@@ -15,6 +16,7 @@ import * as control from './control.ts';
 import { statusBytes, toStatus } from './errors.ts';
 import type { Job } from './job.ts';
 import { messageType } from './messages.ts';
+import { openSession } from './session.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: as messageType
 type Message = any;
@@ -29,9 +31,12 @@ interface CallContext {
 type Unary = (request: Message, call: CallContext) => Promise<object> | object;
 type Streaming = (request: Message, call: CallContext) => AsyncIterable<object>;
 
+type Bytes = ServerDuplexStream<{ data: Buffer }, { data: Uint8Array }>;
+
 type Method = { readonly types: readonly [string, string] } & (
   | { readonly unary: Unary }
   | { readonly streaming: Streaming }
+  | { readonly tunnel: (bytes: Bytes, signal: AbortSignal) => Promise<void> }
 );
 
 /** Ties the calls of a build together. */
@@ -51,6 +56,10 @@ function controlMethods(context: BuildKitContext): Record<string, Method> {
     Solve: {
       types: ['ControlSolveRequest', 'ControlSolveResponse'],
       unary: (request, { signal }) => control.solve(context, request, signal),
+    },
+    Session: {
+      types: ['BytesMessage', 'BytesMessage'],
+      tunnel: (bytes, signal) => serveTunnel(context, bytes, signal),
     },
     Status: {
       types: ['StatusRequest', 'StatusResponse'],
@@ -130,17 +139,19 @@ export class BuildKitServer {
       const [request, response] = method.types.map(messageType);
       definition[name] = {
         path: `/${service}/${name}`,
-        requestStream: false,
-        responseStream: 'streaming' in method,
+        requestStream: 'tunnel' in method,
+        responseStream: !('unary' in method),
         requestDeserialize: request?.decode,
         requestSerialize: request?.encode,
         responseSerialize: response?.encode,
         responseDeserialize: response?.decode,
       };
       implementation[name] =
-        'streaming' in method
-          ? streamingHandler(context, method.streaming)
-          : unaryHandler(context, method.unary);
+        'unary' in method
+          ? unaryHandler(context, method.unary)
+          : 'streaming' in method
+            ? streamingHandler(context, method.streaming)
+            : tunnelHandler(context, method.tunnel);
     }
     this.#server.addService(definition as ServiceDefinition, implementation as UntypedServiceImplementation);
   }
@@ -170,6 +181,45 @@ function streamingHandler(context: BuildKitContext, run: Streaming) {
       call.emit('error', serviceError(context, error, given.signal));
     }
   };
+}
+
+function tunnelHandler(context: BuildKitContext, run: (bytes: Bytes, signal: AbortSignal) => Promise<void>) {
+  return async (call: Bytes): Promise<void> => {
+    const { signal } = callContext(context, call);
+    try {
+      await run(call, signal);
+      call.end();
+    } catch (error) {
+      call.emit('error', serviceError(context, error, signal));
+    }
+  };
+}
+
+/** A session whose connection goes within a call, as clients open it that have no other way to the daemon. */
+async function serveTunnel({ sessions }: BuildKitContext, bytes: Bytes, signal: AbortSignal): Promise<void> {
+  const headerOf = (name: string) => String(bytes.metadata.get(name)[0] ?? '');
+  const id = headerOf('x-docker-expose-session-uuid');
+  if (id === '')
+    throw new SlipwayError('InvalidArgument', 'the metadata X-Docker-Expose-Session-Uuid is missing');
+  const socket = new Duplex({
+    read: () => {
+      bytes.resume();
+    },
+    write: (data: Buffer, _encoding, done) => {
+      bytes.write({ data }, () => done());
+    },
+    final: (done) => {
+      bytes.end();
+      done();
+    },
+  });
+  bytes.on('data', ({ data }) => {
+    if (!socket.push(data)) bytes.pause();
+  });
+  bytes.once('end', () => socket.push(null));
+  bytes.on('error', () => socket.destroy());
+  const sharedKey = headerOf('x-docker-expose-session-sharedkey') || undefined;
+  await sessions.serve(openSession({ id, sharedKey }, socket), signal);
 }
 
 function callContext(
