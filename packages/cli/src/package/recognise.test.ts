@@ -231,6 +231,13 @@ test('a site that a script builds is built by Node and served without it', () =>
   assert.equal(server.kind, 'Node');
 });
 
+test('a site in a workspace is built with the workspace there', () => {
+  const site = plan({
+    'package.json': { workspaces: ['a'], scripts: { build: 'vite build' }, devDependencies: { vite: '5' } },
+  });
+  assertLines(site, 'COPY . .', /npm install/, 'RUN npm run build', 'COPY --from=build /app/dist /srv/');
+});
+
 test('an index.html alone is a site, and no function', () => {
   const site = plan({ 'public/index.html': '<h1>', 'notes.txt': '' });
   assertLines(site, 'FROM busybox AS site', 'COPY public/ /srv/');

@@ -120,3 +120,25 @@ function pinned(manifest: Manifest, name: string): string {
 
 const present = (project: Project, paths: readonly string[]): readonly string[] =>
   paths.filter((path) => project.has(path));
+
+const LIFECYCLE = ['preinstall', 'install', 'postinstall', 'prepare'];
+
+/** Of all dependencies, whatever they are for. */
+export const dependencyRanges = ({
+  dependencies,
+  devDependencies,
+  optionalDependencies,
+}: Manifest): string[] => Object.values({ ...dependencies, ...devDependencies, ...optionalDependencies });
+
+/** Why the project must be there before its dependencies can be installed; undefined when its lock file is enough. */
+export function needsWhole(project: Project, manifest: Manifest): string | undefined {
+  const { scripts, workspaces } = manifest;
+  if (dependencyRanges(manifest).some((range) => /^(?:file|link|portal|workspace):/.test(range))) {
+    return 'it depends on folders or archives of its own';
+  }
+  if (workspaces !== undefined || project.has('pnpm-workspace.yaml')) return 'the project has workspaces';
+  const script = LIFECYCLE.find(
+    (name) => scripts?.[name] !== undefined && !/husky|lefthook/.test(scripts[name]),
+  );
+  return script === undefined ? undefined : `scripts.${script} runs at each install`;
+}

@@ -11,7 +11,13 @@ import { cmd, cmdOf, procfileCommand } from '../command-line.ts';
 import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { describeHealth, findHealth, findPort, nodeProbe } from '../probes.ts';
 import type { Project } from '../project.ts';
-import { chooseNodeManager, type Manifest, type NodeManager } from './node-manager.ts';
+import {
+  chooseNodeManager,
+  dependencyRanges,
+  type Manifest,
+  type NodeManager,
+  needsWhole,
+} from './node-manager.ts';
 import { siteOfBuild } from './site-output.ts';
 
 const NODE_IGNORE = ['node_modules', '**/node_modules', 'npm-debug.log*', 'coverage', '*.tsbuildinfo'];
@@ -157,23 +163,6 @@ function entryFile(project: Project, manifest: Manifest, compiled: boolean): str
   if (!compiled || source === undefined) return names.find((path) => project.has(path));
   const outDir = /"outDir"\s*:\s*"(?:\.\/)?([\w./-]+?)\/?"/.exec(project.text('tsconfig.json') ?? '')?.[1];
   return `${outDir === undefined ? '' : `${outDir}/`}${outDir === undefined ? source : source.replace(/^src\//, '')}.js`;
-}
-
-const LIFECYCLE = ['preinstall', 'install', 'postinstall', 'prepare'];
-
-const dependencyRanges = ({ dependencies, devDependencies, optionalDependencies }: Manifest): string[] =>
-  Object.values({ ...dependencies, ...devDependencies, ...optionalDependencies });
-
-function needsWhole(project: Project, manifest: Manifest): string | undefined {
-  const { scripts, workspaces } = manifest;
-  if (dependencyRanges(manifest).some((range) => /^(?:file|link|portal|workspace):/.test(range))) {
-    return 'it depends on folders or archives of its own';
-  }
-  if (workspaces !== undefined || project.has('pnpm-workspace.yaml')) return 'the project has workspaces';
-  const script = LIFECYCLE.find(
-    (name) => scripts?.[name] !== undefined && !/husky|lefthook/.test(scripts[name]),
-  );
-  return script === undefined ? undefined : `scripts.${script} runs at each install`;
 }
 
 function writeNode(node: NodeProject, project: Project, options: PlanOptions): PackagePlan {

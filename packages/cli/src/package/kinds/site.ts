@@ -4,7 +4,7 @@ import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '.
 import { wgetProbe } from '../probes.ts';
 import type { Project } from '../project.ts';
 import { readManifest } from './node.ts';
-import { chooseNodeManager } from './node-manager.ts';
+import { chooseNodeManager, needsWhole } from './node-manager.ts';
 import { siteOfBuild } from './site-output.ts';
 
 const PORT = 8080;
@@ -24,6 +24,7 @@ function planBuiltSite(project: Project, options: PlanOptions): PackagePlan | un
   const site = manifest === undefined ? undefined : siteOfBuild(project, manifest);
   if (manifest === undefined || site === undefined) return undefined;
   const manager = chooseNodeManager(project, manifest);
+  const whole = needsWhole(project, manifest);
   const output = options.entry === '' ? site.output : options.entry;
   const serving = serve(options.base, true);
   const tools = chooseBase(
@@ -35,9 +36,9 @@ function planBuiltSite(project: Project, options: PlanOptions): PackagePlan | un
     ...stage(tools, 'build'),
     ...manager.setup,
     'WORKDIR /app',
-    `COPY ${manager.files.join(' ')} ./`,
+    ...(whole === undefined ? [`COPY ${manager.files.join(' ')} ./`] : ['COPY . .']),
     manager.installAll,
-    'COPY . .',
+    whole === undefined && 'COPY . .',
     `RUN ${manager.run('build')}`,
   ];
   return {
@@ -45,6 +46,7 @@ function planBuiltSite(project: Project, options: PlanOptions): PackagePlan | un
     why: [
       `package.json: scripts.build with ${site.tool} makes a site in ${output}`,
       manager.why,
+      ...(whole === undefined ? [] : [`${whole}: dependencies are installed with the code there`]),
       ...serving.why,
     ],
     warnings: manager.warnings,
