@@ -30,8 +30,12 @@ const healthcheck = (words: readonly string[]): string => `HEALTHCHECK ${TIMES} 
 /** Asks with Node itself, so that the image needs no curl. */
 export function nodeProbe({ path, lenient }: Health, port: number): string {
   const well = lenient ? 'r.status<500' : 'r.ok';
-  const url = `'http://127.0.0.1:'+(process.env.PORT||${port})+'${path}'`;
-  return healthcheck(['node', '-e', `fetch(${url}).then(r=>process.exit(${well}?0:1),()=>process.exit(1))`]);
+  const url = `'http://127.0.0.1:'+(env.PORT||${port})+'${path}'`;
+  return healthcheck([
+    'node',
+    '-e',
+    `const {env}=process;fetch(${url}).then(r=>process.exit(${well}?0:1),()=>process.exit(1))`,
+  ]);
 }
 
 /** Asks with Python itself. */
