@@ -105,14 +105,21 @@ export async function runClassicBuild(
       { session, signal },
     );
     const progress = new ClassicProgress(plan, say);
+    const countSteps = () => {
+      const { total, cached } = progress.counts;
+      build.update({ stepsTotal: total, stepsCached: cached });
+    };
     const solving = builds.solve(plan, { session, signal, onEvent: (event) => progress.take(event) });
-    solving.catch(() => progress.flush());
+    solving.catch(() => {
+      progress.flush();
+      countSteps();
+    });
     const result = await solving;
     await using _lease = result.lease;
     const image = await builds.exportImage(plan, result, request.references);
     progress.finish(image.id);
-    const { total, cached } = progress.counts;
-    build.update({ stepsTotal: total, stepsCached: cached, imageId: image.id });
+    countSteps();
+    build.update({ imageId: image.id });
     if (plan.unusedArgs.length > 0) {
       say({ stream: `[Warning] One or more build-args [${plan.unusedArgs.join(' ')}] were not consumed\n` });
     }

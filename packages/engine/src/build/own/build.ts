@@ -86,12 +86,14 @@ async function buildAndExport(
     session,
     signal,
     onEvent: (event) => {
-      if (event.kind === 'vertex') steps.set(event.digest, event.cached);
+      if (event.kind === 'vertex') {
+        steps.set(event.digest, event.cached);
+        update({ stepsTotal: steps.size, stepsCached: [...steps.values()].filter(Boolean).length });
+      }
       events.push(toMessage(event));
     },
   });
   await using _lease = result.lease;
-  update({ stepsTotal: steps.size, stepsCached: [...steps.values()].filter(Boolean).length });
   if (output === 'image') {
     const image = await builds.exportImage(plan, result, request.references);
     update({ imageId: image.id });
