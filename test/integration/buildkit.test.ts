@@ -232,6 +232,24 @@ test('docker compose builds its services side by side', { skip: skipCompose }, a
   assert.equal(await engine.mustDocker('run', '--rm', 'composed-b', 'pwd'), '/app');
 });
 
+test('a service is built on what another one came to', { skip: skipCompose }, async () => {
+  const folder = contextFolder(engine, 'linked', {
+    'compose.yaml': `services:
+  base: {build: {context: ., dockerfile_inline: "FROM busybox\\nRUN echo below > /b"}, image: linked-base}
+  app:
+    image: linked-app
+    build:
+      context: .
+      dockerfile_inline: "FROM base\\nRUN cat /b > /c\\nCOPY --from=files f /f"
+      additional_contexts: {base: "service:base", files: ./d}
+`,
+    'd/f': 'beside',
+  });
+  const result = await engine.docker('compose', '--project-directory', folder, '--progress=plain', 'build');
+  assert.equal(result.code, 0, result.stderr);
+  assert.equal(await engine.mustDocker('run', '--rm', 'linked-app', 'cat', '/c', '/f'), 'below\nbeside');
+});
+
 test('docker CLI 20.10 builds with its own client, from a folder and from standard input', {
   skip: skipOld,
 }, async () => {

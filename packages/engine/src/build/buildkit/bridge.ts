@@ -6,6 +6,7 @@ import { ReturnedStatus } from './errors.ts';
 import { type FrontendResult, runFrontend } from './frontend.ts';
 import { parseFrontendOptions } from './frontend-options.ts';
 import type { BuiltRef, Job } from './job.ts';
+import { definitionOf, linkedImages } from './linked.ts';
 
 /** What this door does of the gateway's capabilities. @see https://github.com/moby/buildkit/blob/master/frontend/gateway/pb/caps.go */
 const GATEWAY_CAPABILITIES = [
@@ -14,11 +15,13 @@ const GATEWAY_CAPABILITIES = [
   'resolveimage.resolvemode',
   'return',
   'returnmap',
+  'reference.output',
   'proto.refarray',
   'frontend.inputs',
   'gateway.solve.metadata',
   'frontend.caps',
   'gateway.solve.evaluate',
+  'gateway.evaluate',
   'gateway.warnings',
 ];
 
@@ -36,6 +39,7 @@ export const pong = (context: BuildKitContext): object => ({
 interface BridgeSolveRequest {
   readonly Frontend: string;
   readonly FrontendOpt: Readonly<Record<string, string>>;
+  readonly FrontendInputs: Parameters<typeof linkedImages>[1];
   readonly Definition: { readonly def: readonly Uint8Array[] } | null;
 }
 
@@ -57,13 +61,20 @@ export async function bridgeSolve(
   }
   const session = await context.sessions.get(job.sessionId, job);
   return {
-    result: toWireResult(await runFrontend(context, job, session, parseFrontendOptions(FrontendOpt))),
+    result: toWireResult(
+      await runFrontend(
+        context,
+        job,
+        session,
+        parseFrontendOptions(FrontendOpt, await linkedImages(context, request.FrontendInputs)),
+      ),
+    ),
   };
 }
 
 function toWireResult({ refs, metadata }: FrontendResult): object {
   const single = refs.get('');
-  if (single !== undefined) return { ref: { id: single.id }, metadata };
+  if (single !== undefined) return { ref: { id: single.id, def: definitionOf(single.id) }, metadata };
   if (refs.size === 0) return { metadata };
   return { refs: { refs: Object.fromEntries([...refs].map(([name, { id }]) => [name, { id }])) }, metadata };
 }

@@ -33,11 +33,14 @@ export interface FrontendOptions {
 export const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 
 /**
- * Reads the options of `dockerfile.v0`.
+ * Reads the options of `dockerfile.v0`. `linked` are the images that other targets of the client came to, by context.
  * @throws InvalidArgument for a value that cannot be read; NotImplemented for what this door does not do
  * @see https://github.com/moby/buildkit/blob/master/frontend/dockerui/config.go
  */
-export function parseFrontendOptions(given: Readonly<Record<string, string>>): FrontendOptions {
+export function parseFrontendOptions(
+  given: Readonly<Record<string, string>>,
+  linked: ReadonlyMap<string, string> = new Map(),
+): FrontendOptions {
   const text = (key: string): string | undefined => given[key] || undefined;
   return {
     filename: text('filename') ?? 'Dockerfile',
@@ -53,7 +56,7 @@ export function parseFrontendOptions(given: Readonly<Record<string, string>>): F
     noCache: given['no-cache'] === undefined ? false : given['no-cache'] === '' || list(given['no-cache']),
     pull: given['image-resolve-mode'] === 'pull',
     namedContexts: new Map(
-      [...withPrefix(given, 'context:')].map(([name, value]) => [name, namedContext(name, value)]),
+      [...withPrefix(given, 'context:')].map(([name, value]) => [name, namedContext(name, value, linked)]),
     ),
     network: parseNetwork(text('force-network-mode')),
     extraHosts: list(given['add-hosts']).map((entry) => entry.replace('=', ':')),
@@ -76,7 +79,9 @@ const withPrefix = (given: Readonly<Record<string, string>>, prefix: string): Ma
   );
 
 /** A `--build-context`: `local:NAME`, `docker-image://…`, a git or web address. */
-function namedContext(name: string, value: string): ContextSource {
+function namedContext(name: string, value: string, linked: ReadonlyMap<string, string>): ContextSource {
+  const built = value.startsWith('input:') ? linked.get(value.slice('input:'.length)) : undefined;
+  if (built !== undefined) return { kind: 'image', reference: built };
   if (value.startsWith('local:')) return { kind: 'local', name: value.slice('local:'.length), excludes: [] };
   if (value.startsWith('docker-image://')) {
     return { kind: 'image', reference: value.slice('docker-image://'.length) };

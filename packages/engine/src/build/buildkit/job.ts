@@ -60,6 +60,10 @@ export class Job {
     this.#refs.set(ref.id, ref);
   }
 
+  find(id: string): BuiltRef | undefined {
+    return this.#refs.get(id);
+  }
+
   /** @throws NotFound for a ref that this job did not make */
   ref(id: string): BuiltRef {
     const found = this.#refs.get(id);
@@ -120,6 +124,7 @@ export class Job {
 /** The builds that go on. */
 export class Jobs {
   readonly #clock: Clock;
+  readonly #open = new Set<Job>();
   readonly #jobs = new Map<string, PromiseWithResolvers<Job>>();
 
   constructor(clock: Clock) {
@@ -131,14 +136,25 @@ export class Jobs {
     const job = new Job(ref, sessionId, signal);
     const place = this.#placeOf(ref);
     place.resolve(job);
+    this.#open.add(job);
     return Object.assign(job, {
       [Symbol.asyncDispose]: async () => {
         this.#clock.timer(KNOWN_MS, () => {
           if (this.#jobs.get(ref) === place) this.#jobs.delete(ref);
         });
+        this.#open.delete(job);
         await job.done();
       },
     });
+  }
+
+  /** What any build that is known made. @throws NotFound */
+  ref(id: string): BuiltRef {
+    for (const job of this.#open) {
+      const found = job.find(id);
+      if (found !== undefined) return found;
+    }
+    throw new SlipwayError('NotFound', `no such ref ${id}: the build that made it has ended`);
   }
 
   /** Waits for its `Control/Solve`. @throws NotFound when none comes */
