@@ -42,7 +42,7 @@ export async function commitLayer(
   const diffId = digest as DiffId;
   const parent = topChainId(below);
   const chainId = (parent === undefined ? diffId : computeDigest(`${parent} ${diffId}`)) as ChainId;
-  database.relaxed(() => lease.add({ blobs: [digest], snapshots: [chainId] }));
+  lease.add({ blobs: [digest], snapshots: [chainId] });
   try {
     const usage = await measureTree(upper);
     // The record of the result comes to the disk after it, and takes it along.

@@ -28,7 +28,7 @@ export async function makeStep(
   const { store, records, clock, random } = context;
   const { operation } = vertex;
   const below = await (inputs[0] as Extract<Input, { kind: 'layers' }>).layers(step.signal);
-  const lease = store.database.relaxed(() => store.leases.acquire());
+  const lease = store.leases.acquire();
   try {
     await using workspace = await openWorkspace(context, below, step.signal);
     if (operation.kind === 'run') {
@@ -66,6 +66,6 @@ export async function makeStep(
     records.addResult(result, keys);
     return result;
   } finally {
-    await store.database.relaxed(() => lease[Symbol.asyncDispose]());
+    await lease[Symbol.asyncDispose]();
   }
 }

@@ -37,7 +37,7 @@ export class Solve {
     this.#context = context;
     this.#options = options;
     this.#report = new Report(context.clock, options.onEvent);
-    this.#lease = context.store.database.relaxed(() => context.store.leases.acquire());
+    this.#lease = context.store.leases.acquire();
     this.#sources = new SourceInputs(context, {
       session: options.session,
       signal: this.#controller.signal,
@@ -93,12 +93,10 @@ export class Solve {
     const input = (await this.#input(asBase(vertex))) as LayersInput;
     const layers = await input.layers(this.#controller.signal);
     const top = topChainId(layers);
-    this.#context.store.database.relaxed(() =>
-      this.#lease.add({
-        blobs: layers.map(({ blob }) => blob.digest),
-        snapshots: top === undefined ? [] : [top],
-      }),
-    );
+    this.#lease.add({
+      blobs: layers.map(({ blob }) => blob.digest),
+      snapshots: top === undefined ? [] : [top],
+    });
     for (const image of this.#sources.untouchedImages) this.#report.cached(image);
     return layers;
   }

@@ -102,7 +102,10 @@ export class BuildRecords {
       .prepare('SELECT created_at_ms FROM build_times WHERE content = ?')
       .get(content);
     if (known !== undefined) return known.created_at_ms as number;
-    this.#database.prepare('INSERT INTO build_times VALUES (?, ?)').run(content, nowMs);
+    // The image's record comes to the disk after it, and takes it along.
+    this.#database.relaxed(() =>
+      this.#database.prepare('INSERT INTO build_times VALUES (?, ?)').run(content, nowMs),
+    );
     return nowMs;
   }
 }

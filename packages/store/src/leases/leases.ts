@@ -55,13 +55,16 @@ const MIGRATIONS = [
 export function openLeases(database: Database, { clock, random }: { clock: Clock; random: Random }): Leases {
   database.migrate('leases', MIGRATIONS);
   const listeners = new Set<(resources: LeasedResources) => void>();
+  // One that ends with the process need not outlast the machine's power.
+  const write = <T>(outlivesProcess: boolean, work: () => T): T =>
+    outlivesProcess ? database.transaction(work) : database.relaxed(work);
   const toLease = (id: string, expiresAtMs: number, outlivesProcess: boolean): Lease => ({
     id,
     expiresAtMs,
     outlivesProcess,
-    add: (resources) => add(id, resources),
+    add: (resources) => write(outlivesProcess, () => add(id, resources)),
     [Symbol.asyncDispose]: async () => {
-      database.prepare('DELETE FROM leases WHERE id = ?').run(id);
+      write(outlivesProcess, () => database.prepare('DELETE FROM leases WHERE id = ?').run(id));
     },
   });
 
@@ -73,17 +76,15 @@ export function openLeases(database: Database, { clock, random }: { clock: Clock
     const insert = database.prepare(
       'INSERT OR IGNORE INTO lease_resources (lease_id, kind, key) VALUES (?, ?, ?)',
     );
-    database.transaction(() => {
-      for (const digest of blobs) insert.run(id, 'blob', digest);
-      for (const key of snapshots) insert.run(id, 'snapshot', key);
-    });
+    for (const digest of blobs) insert.run(id, 'blob', digest);
+    for (const key of snapshots) insert.run(id, 'snapshot', key);
     for (const listener of listeners) listener({ blobs, snapshots });
   }
 
   return {
     acquire({ ttlMs = DEFAULT_TTL_MS, resources = {}, outlivesProcess = false } = {}) {
       const lease = toLease(random.hex(16), clock.nowMs() + ttlMs, outlivesProcess);
-      database.transaction(() => {
+      write(outlivesProcess, () => {
         database
           .prepare('INSERT INTO leases (id, expires_at_ms, outlives_process) VALUES (?, ?, ?)')
           .run(lease.id, lease.expiresAtMs, outlivesProcess ? 1 : 0);

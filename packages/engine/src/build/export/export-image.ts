@@ -31,17 +31,11 @@ export async function exportImage(
     references,
   }: { plan: DockerfilePlan; result: BuildResult; references: readonly Reference[] },
 ): Promise<Image> {
-  const { store, images, events } = context;
+  const { images, events } = context;
   const configBytes = builtConfig(context, plan, result);
-  await using lease = store.leases.acquire({
-    resources: {
-      blobs: result.layers.map(({ blob }) => blob.digest),
-      snapshots: result.layers.map(({ chainId }) => chainId),
-    },
-  });
   const image = await images.register(
     { configBytes, layers: result.layers.map(({ blob }) => blob), references },
-    { lease },
+    { lease: result.lease },
   );
   for (const reference of references) {
     events.publish({
