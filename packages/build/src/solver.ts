@@ -1,5 +1,6 @@
 import type { HostPath } from '@slipway/base';
 import type { ChainId, Descriptor, DiffId, Digest, ImageConfig, Platform } from '@slipway/oci';
+import type { Lease } from '@slipway/store';
 import type { Vertex } from './graph.ts';
 
 /** What only the client of a build can give. */
@@ -74,7 +75,7 @@ export interface BuildResult {
     readonly madeBy: Digest | undefined;
   }[];
   /** Keeps the result from garbage collection. */
-  readonly lease: AsyncDisposable;
+  readonly lease: Lease;
 }
 
 /** A base image as the plan and the solver need it. */

@@ -79,7 +79,7 @@ export class SourceInputs {
 
   #fetchImage(vertex: VertexOf<'image'>): Promise<Layers> {
     this.#untouchedImages.delete(vertexDigest(vertex));
-    const { host, store } = this.#context;
+    const { host } = this.#context;
     const { reference, manifest } = vertex.operation;
     return this.#timed(vertex, async (signal) => {
       const image = await host.fetchImage(reference, manifest, {
@@ -91,12 +91,10 @@ export class SourceInputs {
       });
       const layers = image.layers.map((layer) => ({ ...layer, madeBy: undefined }));
       const top = topChainId(layers);
-      store.database.relaxed(() =>
-        this.#given.lease.add({
-          blobs: [manifest.digest, ...layers.map(({ blob }) => blob.digest)],
-          snapshots: top === undefined ? [] : [top],
-        }),
-      );
+      this.#given.lease.add({
+        blobs: [manifest.digest, ...layers.map(({ blob }) => blob.digest)],
+        snapshots: top === undefined ? [] : [top],
+      });
       return layers;
     });
   }

@@ -1,14 +1,12 @@
 import type { Clock } from '@slipway/base';
 import type { BuildResult, DockerfilePlan } from '@slipway/build';
 import { formatFamiliar, type Reference } from '@slipway/oci';
-import type { Store } from '@slipway/store';
 import type { EventBus } from '../../events/index.ts';
 import type { Image, ImageService } from '../../images/index.ts';
 import type { BuildRecords } from '../records.ts';
 import { imageConfig } from './image-config.ts';
 
 export interface ExportContext {
-  readonly store: Store;
   readonly images: ImageService;
   readonly events: EventBus;
   readonly clock: Clock;
