@@ -31,7 +31,6 @@ test('dockerode: run with streams', async () => {
     output,
     { Tty: true },
   )) as [{ StatusCode: number }, Docker.Container];
-  output.end();
   assert.equal(result.StatusCode, 2);
   assert.equal(await collected, 'from dockerode\r\n');
   await container.remove();
