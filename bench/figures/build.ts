@@ -124,6 +124,15 @@ const runTrue: Figure<Engine> = {
     ),
 };
 
+/** What docker and buildx take before they ask for anything: no engine can make a build faster than this. */
+const clientAlone: Figure<Engine> = {
+  name: 'build-client',
+  title: '  of which the client alone (docker build --help)',
+  unit: 'ms',
+  measure: (engines, { rounds }) =>
+    inTurns(engines, Math.ceil(rounds / 2), (engine) => engine.docker('build', '--help')),
+};
+
 async function inContext(
   measure: (folder: string) => Promise<Map<string, Samples>>,
 ): Promise<Map<string, Samples>> {
@@ -136,4 +145,11 @@ async function inContext(
   }
 }
 
-export const buildFigures: readonly Figure<Engine>[] = [noChange, oneChange, stages, largeContext, runTrue];
+export const buildFigures: readonly Figure<Engine>[] = [
+  noChange,
+  clientAlone,
+  oneChange,
+  stages,
+  largeContext,
+  runTrue,
+];
