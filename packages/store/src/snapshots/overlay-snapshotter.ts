@@ -69,6 +69,9 @@ export function openOverlaySnapshotter(
   return new OverlaySnapshotter(root, options);
 }
 
+const REMOVE_ATTEMPTS = 20;
+const REMOVE_PAUSE_MS = 50;
+
 class OverlaySnapshotter implements CollectableSnapshotter {
   readonly #root: string;
   readonly #database: Database;
@@ -151,15 +154,18 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   }
 
   async remove(key: string): Promise<void> {
-    try {
-      await this.removeNow(key);
-    } catch (error) {
-      // On a full disk even a record's removal needs space, which only the folder can give.
-      const row = this.#find(key);
-      if (!isSlipwayError(error, 'ResourceExhausted') || row === undefined || row.kind === 'committed')
-        throw error;
-      await rm(this.#fsPath(row.id), { recursive: true, force: true });
-      await this.removeNow(key);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.removeNow(key);
+      } catch (error) {
+        // On a full disk even a record's removal needs room. The folder gives its own first; whoever else fills the disk at
+        // this moment may take that, and then gives up too.
+        const row = this.#find(key);
+        const isWorthIt = isSlipwayError(error, 'ResourceExhausted') && attempt < REMOVE_ATTEMPTS;
+        if (!isWorthIt || row === undefined || row.kind === 'committed') throw error;
+        await rm(this.#fsPath(row.id), { recursive: true, force: true });
+        if (attempt > 1) await this.#clock.sleep(REMOVE_PAUSE_MS);
+      }
     }
   }
 
