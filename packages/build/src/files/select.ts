@@ -1,8 +1,8 @@
 import { type BigIntStats, fstatSync } from 'node:fs';
 import { SlipwayError } from '@slipway/base';
+import { createIgnoreMatcher, type IgnoreMatcher } from '@slipway/dockerfile';
 import { syscalls } from '@slipway/store';
 import type { FileAction } from '../graph.ts';
-import { Exclusions } from './glob.ts';
 import { childNames, cleanPath, expandSource, fromLatin1, joinPath, openChild, type Tree } from './tree.ts';
 
 /** Which files of a tree something takes: what a COPY says, or a mount's source. */
@@ -48,16 +48,16 @@ export function matchSelection(tree: Tree, selection: Selection): Match[] {
 
 /** What is in a match, a folder before what it holds; a link within stays a link, the match itself was followed. */
 export function* walkMatch(tree: Tree, match: Match, excludes: readonly string[]): Generator<Selected> {
-  const exclusions = new Exclusions(excludes);
+  const matcher = createIgnoreMatcher(excludes);
   const fd = tree.open(match.path);
   try {
     const stats = fstatSync(fd, { bigint: true });
     if (!stats.isDirectory()) {
-      if (!exclusions.excludes(fromLatin1(match.kept))) yield { path: '', fd, stats };
+      if (!matcher(fromLatin1(match.kept), false).ignored) yield { path: '', fd, stats };
       return;
     }
     yield { path: '', fd, stats };
-    yield* walkFolder(fd, '', exclusions, []);
+    yield* walkFolder(fd, '', matcher, []);
   } finally {
     syscalls.close(fd);
   }
@@ -67,26 +67,27 @@ export function* walkMatch(tree: Tree, match: Match, excludes: readonly string[]
 function* walkFolder(
   folder: number,
   prefix: string,
-  exclusions: Exclusions,
+  matcher: IgnoreMatcher,
   waiting: Selected[],
 ): Generator<Selected> {
   for (const name of childNames(folder)) {
     const path = joinPath(prefix, name);
-    const isExcluded = exclusions.excludes(fromLatin1(path));
-    if (isExcluded && !exclusions.hasExceptions) continue;
+    // Whether it is a folder is known once it is open, which what can hold nothing that is kept need not be.
+    const { ignored, mayHaveKept } = matcher(fromLatin1(path), true);
+    if (ignored && !mayHaveKept) continue;
     const fd = openChild(folder, name);
     if (fd === undefined) continue;
     try {
       const stats = fstatSync(fd, { bigint: true });
       const selected = { path, fd, stats };
-      if (isExcluded) {
+      if (ignored) {
         if (!stats.isDirectory()) continue;
-        yield* walkFolder(fd, path, exclusions, [...waiting, selected]);
+        yield* walkFolder(fd, path, matcher, [...waiting, selected]);
         continue;
       }
       for (const parent of waiting.splice(0)) yield parent;
       yield selected;
-      if (stats.isDirectory()) yield* walkFolder(fd, path, exclusions, []);
+      if (stats.isDirectory()) yield* walkFolder(fd, path, matcher, []);
     } finally {
       syscalls.close(fd);
     }

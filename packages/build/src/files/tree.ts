@@ -1,7 +1,7 @@
 import { type BigIntStats, constants, fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { isErrno } from '@slipway/base';
+import { createGlob, hasWildcard, unescapeGlob } from '@slipway/dockerfile';
 import { syscalls } from '@slipway/store';
-import { globToRegExp, hasWildcard } from './glob.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
 const { AT_FDCWD, close, O_PATH, openat, openat2, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } = syscalls;
@@ -101,7 +101,7 @@ export function expandSource(tree: Tree, source: string): string[] {
   let found = [''];
   for (const part of parts) {
     if (!hasWildcard(part)) {
-      found = found.map((path) => joinPath(path, toLatin1(part)));
+      found = found.map((path) => joinPath(path, toLatin1(unescapeGlob(part))));
       continue;
     }
     found = found.flatMap((path) =>
@@ -112,9 +112,9 @@ export function expandSource(tree: Tree, source: string): string[] {
 }
 
 function matching(tree: Tree, path: string, pattern: string): string[] {
-  const regExp = globToRegExp(pattern);
+  const glob = createGlob(pattern, { doubleStar: false });
   return namesIn(tree, path)
-    .filter((name) => regExp.test(fromLatin1(name)))
+    .filter((name) => glob.matches(fromLatin1(name)))
     .map((name) => joinPath(path, name));
 }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Exclusions, globToRegExp } from './glob.ts';
+import { createGlob } from './glob.ts';
+import { createIgnoreMatcher } from './ignore.ts';
 
 test("a component fits as with Go's filepath.Match", () => {
-  const fits = (pattern: string, name: string) => globToRegExp(pattern).test(name);
+  const fits = (pattern: string, name: string) => createGlob(pattern, { doubleStar: false }).matches(name);
   for (const [pattern, name] of [
     ['*', 'anything'],
     ['a?c', 'abc'],
@@ -29,11 +30,12 @@ test("a component fits as with Go's filepath.Match", () => {
 });
 
 test('the last pattern that fits decides, and a folder takes along what is in it', () => {
-  const exclusions = new Exclusions(['node_modules', '**/*.log', '!keep.log', '/dist/', 'a/*/c']);
-  const excluded = (path: string) => exclusions.excludes(path);
+  const matcher = createIgnoreMatcher(['node_modules', '**/*.log', '!keep.log', '/dist/', 'a/*/c']);
+  const excluded = (path: string) => matcher(path, false).ignored;
   for (const path of ['node_modules', 'node_modules/x/y', 'x.log', 'deep/er/x.log', 'dist/x', 'a/b/c']) {
     assert.ok(excluded(path), path);
   }
   for (const path of ['keep.log', 'src/node_modules', 'a/b/d', 'distant']) assert.ok(!excluded(path), path);
-  assert.ok(exclusions.hasExceptions);
+  const excepting = createIgnoreMatcher(['dist', '!dist/keep']);
+  assert.deepEqual(excepting('dist', true), { ignored: true, mayHaveKept: true });
 });
