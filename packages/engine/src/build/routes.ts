@@ -1,5 +1,4 @@
 import { jsonLine } from '@slipway/api';
-import { progressLines } from '@slipway/api/docker';
 import { formatTimeNs, SlipwayError } from '@slipway/base';
 import type { CacheRecord } from '@slipway/build';
 import { parseDurationNs } from '@slipway/dockerfile';
@@ -7,6 +6,7 @@ import {
   empty,
   type Handler,
   json,
+  progress,
   queryFilters,
   queryFlag,
   queryInteger,
@@ -58,7 +58,7 @@ async function build(builds: BuildService, request: RouteRequest): Promise<Reply
   const asked = readClassicRequest(query);
   const credentials = parseRegistryConfig(headers['x-registry-config']);
   const prepared = await prepareClassicBuild(builds, asked, { body, credentials, signal });
-  return stream(200, 'application/json', progressLines(messages(builds, prepared, signal)));
+  return progress(messages(builds, prepared, signal));
 }
 
 const OUTPUTS: readonly OwnOutput[] = ['image', 'tar', 'oci', 'docker', 'check'];

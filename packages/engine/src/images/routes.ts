@@ -1,10 +1,11 @@
-import { type ImagePruneReply, type ProgressMessage, progressLines } from '@slipway/api/docker';
+import type { ImagePruneReply, ProgressMessage } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
 import {
   bytes,
   empty,
   type Handler,
   json,
+  progress,
   queryFilters,
   queryFlag,
   queryList,
@@ -52,9 +53,6 @@ export function imageRoutes(images: ImageService, { pull }: SharedHandlers): Rou
 }
 
 const nameOf = (request: RouteRequest): string => request.params['*'] ?? '';
-
-const progress = (messages: AsyncIterable<ProgressMessage>): Reply =>
-  stream(200, 'application/json', progressLines(messages));
 
 async function list(images: ImageService, { query, version }: RouteRequest): Promise<Reply> {
   const filters = new Map(queryFilters(query));

@@ -1,8 +1,8 @@
-import { type ProgressMessage, progressLines } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
 import {
   type Handler,
   json,
+  progress,
   queryFilters,
   queryInteger,
   queryText,
@@ -11,7 +11,6 @@ import {
   type RouteRequest,
   readJson,
   requireKnownFilters,
-  stream,
 } from '@slipway/http';
 import { parsePlatform, parseReference, type Reference, withTag } from '@slipway/oci';
 import { z } from 'zod';
@@ -64,9 +63,6 @@ export const pullHandler =
     );
     return progress(messages);
   };
-
-const progress = (messages: AsyncIterable<ProgressMessage>): Reply =>
-  stream(200, 'application/json', progressLines(messages));
 
 /** `tag` may be a digest, and wins over what the name has. */
 function referenceOf(name: string, tag: string): Reference {

@@ -1,6 +1,6 @@
-import type { ErrorBody } from '@slipway/api/docker';
+import { type ErrorBody, type ProgressMessage, progressLines } from '@slipway/api/docker';
 import { type ErrorCode, errorMessage, SlipwayError } from '@slipway/base';
-import { empty, json, type Reply } from '../reply.ts';
+import { empty, json, type Reply, stream } from '../reply.ts';
 import type { VersionRange } from '../version.ts';
 import type { Dialect } from './dialect.ts';
 
@@ -44,6 +44,10 @@ export function dockerDialect(version: string): Dialect {
     notFound: () => message(404, 'page not found'),
   };
 }
+
+/** What load, pull, push and build answer: a line for each message, and the error, if there is one, as the last. */
+export const progress = (messages: AsyncIterable<ProgressMessage>): Reply =>
+  stream(200, 'application/json', progressLines(messages));
 
 function errorReply(error: unknown): Reply {
   const status = statusOf(error);

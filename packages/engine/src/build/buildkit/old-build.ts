@@ -1,6 +1,6 @@
-import { errorProgress, type ProgressMessage, progressLines } from '@slipway/api/docker';
+import { errorProgress, type ProgressMessage } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
-import { empty, queryText, type Reply, type RouteRequest, stream } from '@slipway/http';
+import { empty, progress, queryText, type Reply, type RouteRequest } from '@slipway/http';
 import { formatFamiliar } from '@slipway/oci';
 import type { ClassicRequest } from '../classic/request.ts';
 import { readClassicRequest } from '../classic/request.ts';
@@ -45,7 +45,7 @@ export async function oldBuild(
     options: toFrontendOptions(asked, upload),
     exporters: exportersOf(query, asked),
   };
-  return stream(200, 'application/json', progressLines(run(context, build, signal)));
+  return progress(run(context, build, signal));
 }
 
 function toFrontendOptions(
