@@ -25,12 +25,25 @@ export const packageImports: Readonly<Record<string, readonly string[]>> = {
     'dockerfile',
     'build',
   ],
-  daemon: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http', 'distribution', 'build', 'engine'],
+  serverless: ['base', 'oci', 'store', 'runtime', 'network', 'api', 'http', 'build', 'engine'],
+  daemon: [
+    'base',
+    'oci',
+    'store',
+    'runtime',
+    'network',
+    'api',
+    'http',
+    'distribution',
+    'build',
+    'engine',
+    'serverless',
+  ],
   client: ['base', 'api'],
   cli: ['base', 'api', 'client'],
 };
 
-/** The slices of `engine` (and `daemon/system`), and the slices whose `index.ts` each may import. */
+/** The slices of `engine` and `serverless` (and `daemon/system`), and the slices whose `index.ts` each may import. */
 export const sliceImports: Readonly<Record<string, readonly string[]>> = {
   events: [],
   images: ['events'],
@@ -42,4 +55,13 @@ export const sliceImports: Readonly<Record<string, readonly string[]>> = {
   ecr: ['registry', 'accounts'],
   transfer: ['events', 'images'],
   build: ['events', 'images', 'transfer'],
+  aws: ['accounts'],
+  functions: ['aws', 'images', 'transfer', 'queues'],
+  logs: ['aws'],
+  usage: ['aws'],
+  queues: ['aws'],
+  environments: ['aws', 'functions', 'logs', 'images', 'containers', 'networks', 'build'],
+  invocations: ['aws', 'functions', 'environments', 'logs', 'usage', 'async-invocations'],
+  'async-invocations': ['aws', 'functions', 'queues'],
+  'event-sources': ['aws', 'functions', 'invocations', 'async-invocations', 'queues'],
 };

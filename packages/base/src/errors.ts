@@ -23,18 +23,22 @@ export interface SlipwayErrorOptions {
   readonly cause?: unknown;
   /** A stable word that a program can match on, finer than the code, e.g. `PORT_IN_USE`. */
   readonly reason?: string;
+  /** Further members of the error as an API models it, to be told with it. */
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
 /** The one error type that crosses a package's door. The message names the thing, the value and what to do. */
 export class SlipwayError extends Error {
   readonly code: ErrorCode;
   readonly reason: string | undefined;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, message: string, options: SlipwayErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SlipwayError';
     this.code = code;
     this.reason = options.reason;
+    this.details = options.details;
   }
 }
 

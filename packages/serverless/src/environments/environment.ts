@@ -1,0 +1,104 @@
+import type { FunctionVersion } from '../functions/index.ts';
+
+/**
+ * An execution environment of one function version: started, initialised, running one invocation at a time. Disposing ends
+ * it with everything it holds.
+ */
+export interface Environment extends AsyncDisposable {
+  readonly id: string;
+  readonly version: FunctionVersion;
+  /** `2026/11/28/[$LATEST]0123456789abcdef0123456789abcdef` */
+  readonly logStream: string;
+  readonly coldStart: ColdStart;
+  /**
+   * Runs one invocation; thaws the environment first when it is frozen. Never rejects for what the function does. After an
+   * outcome of `timeout` or `exit` it is of no use and must be disposed.
+   * @throws FailedPrecondition while another one runs
+   */
+  invoke(invocation: Invocation, options: { readonly signal: AbortSignal }): Promise<Outcome>;
+  /** Stops its processes until the next invocation. */
+  freeze(): Promise<void>;
+  /** Resolves when it is of no use any more, whatever the cause: its process ended, or it was disposed. */
+  readonly ended: Promise<void>;
+}
+
+/** How long the parts of a start took. */
+export interface ColdStart {
+  /** Finding a place: a prepared environment or a new container. */
+  readonly placeMs: number;
+  /** Until the runtime's process ran. */
+  readonly startMs: number;
+  /** Initialisation: the function's code outside of its handler. */
+  readonly initMs: number;
+}
+
+export interface Invocation {
+  readonly requestId: string;
+  readonly payload: Uint8Array;
+  readonly invokedArn: string;
+  readonly traceId: string | undefined;
+  /** Of mobile clients: JSON, already decoded from base64. */
+  readonly clientContext: string | undefined;
+  /** Takes a streamed response as it comes; a promise slows the function down. Without it, it is collected. */
+  readonly sink: ResponseSink | undefined;
+  /** Whether `Init Duration` belongs into this one's REPORT line: the first of an environment that was started on demand. */
+  readonly isCold: boolean;
+}
+
+export interface ResponseSink {
+  /** Before the first bytes. */
+  begin(contentType: string): void;
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+/** How an invocation ended, and what it cost. */
+export interface Outcome {
+  readonly kind:
+    | 'response'
+    /** The function or its runtime reported an error: `payload` is its JSON. */
+    | 'error'
+    | 'timeout'
+    /** The runtime's process ended: `Runtime.ExitError`, or killed for its memory. */
+    | 'exit';
+  /** What the caller is answered, also for `timeout` and `exit`, in Lambda's words; empty when it went to the sink. */
+  readonly payload: Uint8Array;
+  /** `Unhandled` or `Handled`; undefined for a response. */
+  readonly functionError: string | undefined;
+  readonly report: Report;
+  /** The last 4 KB of this invocation's log. */
+  readonly logTail: string;
+}
+
+/** What the REPORT line says. */
+export interface Report {
+  readonly durationMs: number;
+  /** Whole milliseconds, rounded up, with initialisation where it is billed. */
+  readonly billedMs: number;
+  readonly memorySizeMb: number;
+  readonly maxMemoryUsedMb: number;
+  readonly initMs: number | undefined;
+}
+
+/** Makes execution environments. */
+export interface Environments extends AsyncDisposable {
+  /**
+   * Starts and initialises one. Initialisation is bounded (10 s on demand; the function's time-out when provisioned).
+   * @throws FunctionStartError (an `awsError`) when the runtime exits or reports `init/error`: its details carry what the
+   * caller is answered
+   */
+  open(
+    version: FunctionVersion,
+    options: {
+      readonly initialization: 'on-demand' | 'provisioned-concurrency';
+      readonly debug?: DebugOptions | undefined;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Environment>;
+  /** How many runtimes of this name are kept started without a function, to take one quickly. */
+  setPrepared(runtime: string, count: number): void;
+}
+
+/** A debugger's door into the runtime: the Node inspector or debugpy, on this port of 127.0.0.1 of the host. */
+export interface DebugOptions {
+  readonly port: number;
+}
