@@ -15,8 +15,20 @@ export interface UsageEntry {
   readonly isProvisioned: boolean;
 }
 
+/** Environments that were kept initialised for some time, whether or not they were used. */
+export interface ProvisionedEntry {
+  readonly atMs: number;
+  readonly functionName: string;
+  readonly version: string;
+  readonly memoryMb: number;
+  /** Of all environments together. */
+  readonly keptMs: number;
+}
+
 /** The ledger of what functions used. */
 export interface UsageLedger {
   /** Returns at once; on disk within a second. */
   record(entry: UsageEntry): void;
+  /** The same for what provisioned concurrency held; tell it about once a minute. */
+  recordProvisioned(entry: ProvisionedEntry): void;
 }
