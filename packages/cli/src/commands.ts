@@ -134,6 +134,15 @@ const registry: Noun = {
   },
 };
 
+const iam: Noun = {
+  summary: 'Manage the access keys that AWS tools sign with',
+  commands: {
+    'create-access-key': { load: () => import('./commands/iam-create-access-key.ts') },
+    'delete-access-key': { load: () => import('./commands/iam-delete-access-key.ts') },
+    'list-access-keys': { load: () => import('./commands/iam-list-access-keys.ts') },
+  },
+};
+
 const volume: Noun = {
   summary: 'Manage volumes',
   commands: {
@@ -198,7 +207,7 @@ const GROUPS: CommandTree['groups'] = {
     logout: { load: () => import('./commands/logout.ts') },
     search: { load: () => import('./commands/search.ts') },
   },
-  'By noun': { container, image, builder, manifest, volume, network, registry, system },
+  'By noun': { container, image, builder, manifest, volume, network, registry, iam, system },
   'The daemon and this command': {
     version: { load: () => import('./commands/version.ts') },
     info,

@@ -1,3 +1,4 @@
+import { AccessKeys } from './access-keys.ts';
 import { Accounts } from './accounts.ts';
 import { Builds } from './builds.ts';
 import { Connection, DEFAULT_HOST } from './connection.ts';
@@ -14,6 +15,7 @@ export type * from './types.ts';
 
 /** The daemon's API, noun by noun. */
 export class Client implements Disposable {
+  readonly accessKeys: AccessKeys;
   readonly accounts: Accounts;
   readonly builds: Builds;
   readonly connection: Connection;
@@ -28,6 +30,7 @@ export class Client implements Disposable {
   /** Connects with the first request. @throws InvalidArgument for a host that is not `unix:///path`. */
   constructor(host: string = DEFAULT_HOST) {
     this.connection = new Connection(host);
+    this.accessKeys = new AccessKeys(this.connection);
     this.accounts = new Accounts(this.connection);
     this.builds = new Builds(this.connection);
     this.containers = new Containers(this.connection);

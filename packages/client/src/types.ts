@@ -327,6 +327,8 @@ export interface Account {
   readonly name: string;
   readonly isAdmin: boolean;
   readonly grants: readonly Grant[];
+  /** Without one it has access keys alone. */
+  readonly hasPassword: boolean;
   /** RFC 3339. */
   readonly createdAt: string;
 }
@@ -335,6 +337,20 @@ export interface Account {
 export interface AccessKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+}
+
+/** An access key as IAM describes it. @see https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyMetadata.html */
+export interface AccessKeyMetadata {
+  readonly UserName: string;
+  readonly AccessKeyId: string;
+  readonly Status: 'Active';
+  /** RFC 3339. */
+  readonly CreateDate: string;
+}
+
+/** @see https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html */
+export interface NewAccessKey extends AccessKeyMetadata {
+  readonly SecretAccessKey: string;
 }
 
 /** A line of Slipway's own build. Bytes are base64, times milliseconds since the epoch. */

@@ -25,6 +25,8 @@ export interface Config {
   /** `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` and their forms in lower case; may hold passwords. */
   readonly proxyEnv: Readonly<Record<string, string>>;
   readonly registry: RegistryConfig;
+  /** Requests to AWS's APIs may be signed with whatever key. */
+  readonly acceptsAnyAccessKey: boolean;
   readonly bridgeName: string;
   /** The default bridge's own address with its prefix length; undefined: chosen by itself. */
   readonly bridgeAddress: string | undefined;
@@ -133,6 +135,7 @@ const partialSchema = z
     'registry-immutable-tags': switchValue,
     'registry-quota': z.string().transform(parseSize),
     'registry-gc-interval': wholeNumber(0, 8_760),
+    'accept-any-access-key': switchValue,
     bridge: interfaceName,
     bip: z
       .string()
@@ -173,6 +176,7 @@ function toConfig(settings: Settings): Omit<Config, 'proxyEnv'> {
     insecureRegistries: settings['insecure-registry'] ?? [],
     certificateFolders: CERTIFICATE_FOLDERS,
     registry: toRegistryConfig(settings),
+    acceptsAnyAccessKey: settings['accept-any-access-key'] ?? false,
     bridgeName: settings.bridge ?? 'slipway0',
     bridgeAddress: settings.bip,
     dns: settings.dns ?? [],

@@ -33,6 +33,7 @@ import { loadEngineId } from './engine-id.ts';
 import { type DaemonOptions, type Floors, openFloors } from './floors.ts';
 import { registryClientOpener } from './registry-client.ts';
 import { lockRoot } from './root-lock.ts';
+import { openServerless, type Serverless } from './serverless.ts';
 import { clearSocketPath, protectSocket } from './socket-file.ts';
 import { type HostFacts, readHostFacts } from './system/host.ts';
 import { type SystemContext, SystemService, systemRoutes } from './system/index.ts';
@@ -75,13 +76,16 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
   const floors = await openFloors(options, stack);
   let ownPort: number | undefined;
   const engine = await openEngine(options, { ...floors, host, isOwnPort: (port) => port === ownPort }, stack);
-  const routes = engineRoutes(options, floors, engine, host);
-  const dialect = dockerDialect(SLIPWAY_VERSION);
-  stack.use(
-    await serve({ listen: { socketPath: config.socketPath }, sites: [{ dialect, routes }], clock, logger }),
-  );
+  const serverless = await openServerless(options, engine, stack);
+  const docker = {
+    dialect: dockerDialect(SLIPWAY_VERSION),
+    routes: engineRoutes(options, floors, engine, host),
+  };
+  const sites: ServeOptions['sites'] = [...serverless.socketSites, docker];
+  stack.use(await serve({ listen: { socketPath: config.socketPath }, sites, clock, logger }));
   protectSocket(config.socketPath, config.socketGroup);
-  ownPort = stack.use(await openTcpDoor(options, doorSites(options, engine), engine.accounts))?.port;
+  const door = { open: serverless.openSites, sites: doorSites(options, engine, serverless) };
+  ownPort = stack.use(await openTcpDoor(options, door, engine.accounts))?.port;
   return stack.move();
 }
 
@@ -286,7 +290,12 @@ function engineRoutes(
 }
 
 /** What the TCP port serves. */
-const doorSites = ({ random }: DaemonOptions, { accounts, registry, ecr }: Engine): ServeOptions['sites'] => [
+const doorSites = (
+  { random }: DaemonOptions,
+  { accounts, registry, ecr }: Engine,
+  serverless: Serverless,
+): ServeOptions['sites'] => [
+  ...serverless.doorSites,
   {
     dialect: awsJsonDialect({ version: '1.1', random }),
     matches: ({ headers }) => headers['x-amz-target'] !== undefined,

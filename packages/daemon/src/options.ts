@@ -27,7 +27,7 @@ export const OPTION_ROWS = [
   {
     name: 'port',
     value: 'N',
-    help: 'the TCP port on 127.0.0.1 for the registry and ECR; 0 for none (4566, where that is free)',
+    help: 'the TCP port on 127.0.0.1 for the registry and the APIs of AWS; 0 for none (4566, where that is free)',
   },
   {
     name: 'registry-mirror',
@@ -62,6 +62,10 @@ export const OPTION_ROWS = [
     name: 'registry-gc-interval',
     value: 'HOURS',
     help: 'how often the registry drops what no manifest needs; 0 for only when asked (1)',
+  },
+  {
+    name: 'accept-any-access-key',
+    help: 'for development: whatever access key signs a request to functions and their like is an administrator’s',
   },
   {
     name: 'bridge',

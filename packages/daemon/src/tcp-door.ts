@@ -44,13 +44,20 @@ const foreignNames = (accounts: Pick<Accounts, 'isGuarded'>): Site =>
 const isOwnHost = (host: string): boolean =>
   /^(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i.test(host);
 
+/** What the port serves. */
+export interface DoorSites {
+  /** Before any page is turned away: sites with names and rules of their own, as function URLs. */
+  readonly open: readonly Site[];
+  readonly sites: ServeOptions['sites'];
+}
+
 /**
  * Serves the sites on this machine's port. A port that nobody asked for and another program has is done without.
  * @throws Conflict when a port that was asked for is taken; PermissionDenied when it may not be used
  */
 export async function openTcpDoor(
   { config, clock, logger }: DaemonOptions,
-  sites: ServeOptions['sites'],
+  { open, sites }: DoorSites,
   accounts: Pick<Accounts, 'isGuarded'>,
 ): Promise<HttpServer | undefined> {
   const { port, isPortAsked } = config;
@@ -58,12 +65,12 @@ export async function openTcpDoor(
   try {
     const door = await serve({
       listen: { port, host: HOST },
-      sites: [FOREIGN_PAGES, foreignNames(accounts), ...sites],
+      sites: [...open, FOREIGN_PAGES, foreignNames(accounts), ...sites],
       clock,
       logger,
       openFileSender,
     });
-    logger.info({ address: `${HOST}:${port}` }, 'the registry is served');
+    logger.info({ address: `${HOST}:${port}` }, 'the registry and the APIs of AWS are served');
     return door;
   } catch (cause) {
     if (isErrno(cause, 'EACCES')) {
@@ -78,7 +85,7 @@ export async function openTcpDoor(
     }
     logger.warn(
       { address: `${HOST}:${port}` },
-      'another program has the port: registry and ECR are not served; choose another with --port',
+      'another program has the port: the registry and the APIs of AWS are not served; choose another with --port',
     );
     return undefined;
   }

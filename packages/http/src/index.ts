@@ -1,3 +1,4 @@
+export * from './aws-request.ts';
 export * from './body.ts';
 export * from './dialects/aws.ts';
 export type * from './dialects/dialect.ts';

@@ -18,7 +18,7 @@ export interface ServeOptions {
   /** A Unix socket's path, or a TCP port on an address. The path must be free. */
   readonly listen: { readonly socketPath: string } | { readonly port: number; readonly host: string };
   /** The first that takes a request serves it; the last one gets what no other takes. */
-  readonly sites: readonly [Site, ...Site[]];
+  readonly sites: readonly [...Site[], Site];
   readonly clock: Clock;
   readonly logger: Logger;
   /** Sends large files past this process's memory; without it they are read and written. */

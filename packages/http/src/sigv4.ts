@@ -23,6 +23,8 @@ export interface VerifySigV4Options {
   /** The secret access key; undefined for an access key that does not exist. */
   readonly findSecret: (accessKeyId: string) => string | undefined;
   readonly nowMs: number;
+  /** Whether the body may go unsigned where the client says so (`UNSIGNED-PAYLOAD`), as AWS's own services take it. */
+  readonly allowsUnsignedBody?: boolean;
 }
 
 /** A signature as the client gave it, in the header or in the query. */
@@ -36,6 +38,7 @@ interface Claim {
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
+const UNSIGNED_BODY = 'UNSIGNED-PAYLOAD';
 /** How far the client's clock may be from ours. */
 const SKEW_MS = 5 * 60 * 1000;
 const LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600;
@@ -48,7 +51,7 @@ const LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600;
  */
 export function verifySigV4(
   request: SignedRequest,
-  { findSecret, nowMs }: VerifySigV4Options,
+  { findSecret, nowMs, allowsUnsignedBody = false }: VerifySigV4Options,
 ): SigV4Identity {
   const claim = readClaim(request);
   const [accessKeyId = '', day = '', region = '', service = '', last, ...rest] = claim.credential.split('/');
@@ -57,12 +60,12 @@ export function verifySigV4(
   }
   requireSigned(request.headers, claim);
   requireFresh(claim, nowMs);
-  const payloadHash = hashPayload(request);
+  const payloadHash = hashPayload(request, allowsUnsignedBody);
   const secret = findSecret(accessKeyId);
   if (secret === undefined) {
     throw refuse(
       'UnrecognizedClientException',
-      'the access key of this request does not exist; slipway login or the accounts API makes one',
+      'The security token included in the request is invalid: there is no such access key here; "slipway iam create-access-key" makes one',
     );
   }
   const scope = `${day}/${region}/${service}/aws4_request`;
@@ -72,7 +75,7 @@ export function verifySigV4(
   if (!isSame(hmac(key, toSign).toString('hex'), claim.signature)) {
     throw refuse(
       'InvalidSignatureException',
-      'the signature of this request is not the one that its access key makes; check the secret access key',
+      'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.',
     );
   }
   return { accessKeyId, region, service };
@@ -82,7 +85,10 @@ function readClaim({ headers, query }: SignedRequest): Claim {
   const header = headers['authorization'];
   if (header !== undefined) return readHeaderClaim(header, headers);
   if (query.has('X-Amz-Algorithm')) return readQueryClaim(query);
-  throw refuse('MissingAuthenticationTokenException', 'this request is not signed; configure an access key');
+  throw refuse(
+    'MissingAuthenticationTokenException',
+    'Missing Authentication Token: this request is not signed; "slipway iam create-access-key" makes an access key',
+  );
 }
 
 function readHeaderClaim(header: string, headers: SignedRequest['headers']): Claim {
@@ -166,9 +172,10 @@ function requireFresh({ date, expiresInSeconds }: Claim, nowMs: number): void {
   }
 }
 
-function hashPayload({ headers, body }: SignedRequest): string {
-  const hash = sha256(body);
+function hashPayload({ headers, body }: SignedRequest, allowsUnsigned: boolean): string {
   const claimed = headers['x-amz-content-sha256'];
+  if (allowsUnsigned && claimed === UNSIGNED_BODY) return claimed;
+  const hash = sha256(body);
   if (claimed === undefined || claimed === hash) return hash;
   const problem = /^[0-9a-f]{64}$/.test(claimed)
     ? 'the body is not the one that was signed'

@@ -4,7 +4,7 @@ import { ACCOUNT_FLAGS, readNewPassword } from '../registry/account-flags.ts';
 export default defineCommand({
   summary: "Let somebody use the daemon's TCP port",
   description:
-    'From the first account on, the port asks for a login. A pattern names repositories; * stands for any characters.',
+    'From the first account with a password on, the registry asks for a login. A pattern names repositories; * stands for any characters.',
   arguments: { usage: 'NAME', min: 1, max: 1 },
   flags: ACCOUNT_FLAGS,
   examples: [

@@ -11,6 +11,8 @@ export interface Account {
   readonly name: string;
   readonly isAdmin: boolean;
   readonly grants: readonly Grant[];
+  /** Without one it cannot log in, and signs with its access keys alone. */
+  readonly hasPassword: boolean;
   readonly createdAtMs: number;
 }
 
@@ -19,11 +21,12 @@ export interface AccessKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly account: string;
+  readonly createdAtMs: number;
 }
 
 /**
- * Who may use the TCP door. While there is no account, whoever reaches the port (this machine alone) is an administrator,
- * as with any registry that was given no users.
+ * Who may use the TCP door. While no account has a password, whoever reaches the port (this machine alone) is an
+ * administrator of the registry, as with any registry that was given no users.
  */
 export interface Accounts extends Doorkeeper {
   list(): readonly Account[];
@@ -47,13 +50,18 @@ export interface Accounts extends Doorkeeper {
     scopes: readonly { readonly repository: string; readonly actions: readonly RegistryAction[] }[],
     options?: { readonly expiresInSeconds?: number },
   ): Promise<{ readonly token: string; readonly expiresInSeconds: number; readonly issuedAtMs: number }>;
-  /** @throws NotFound */
-  addAccessKey(account: string): AccessKey;
+  /**
+   * Of `root` when no account is named, which is made if need be: an administrator without a password.
+   * @throws NotFound
+   */
+  addAccessKey(account?: string): AccessKey;
   findAccessKey(accessKeyId: string): AccessKey | undefined;
-  listAccessKeys(account: string): readonly Pick<AccessKey, 'accessKeyId' | 'account'>[];
+  /** Of `root` when no account is named. @throws NotFound */
+  listAccessKeys(account?: string): readonly Omit<AccessKey, 'secretAccessKey'>[];
+  /** @throws NotFound */
   removeAccessKey(accessKeyId: string): void;
   /** The account as a visitor, with all that it may do. @throws NotFound */
   visitor(name: string): Visitor;
-  /** Whether there is any account; while there is none, everybody is let in. */
+  /** Whether any account has a password; while none has, the registry lets everybody in. */
   readonly isGuarded: boolean;
 }

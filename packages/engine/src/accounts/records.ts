@@ -17,12 +17,13 @@ const MIGRATIONS = [
    ) STRICT;
    CREATE INDEX access_keys_of_account ON access_keys (account);
    CREATE TABLE token_key (only INTEGER PRIMARY KEY CHECK (only = 1), secret TEXT NOT NULL) STRICT`,
+  'ALTER TABLE access_keys ADD COLUMN created_at_ms INTEGER NOT NULL DEFAULT 0',
 ];
 
 /** An account with what nobody outside is shown. */
-export interface AccountRecord extends Account {
-  /** As `hashPassword` writes it. */
-  readonly passwordHash: string;
+export interface AccountRecord extends Omit<Account, 'hasPassword'> {
+  /** As `hashPassword` writes it; undefined for an account that has none. */
+  readonly passwordHash: string | undefined;
   /** Changes with the password; what was issued for another generation is worth nothing. */
   readonly generation: string;
 }
@@ -40,7 +41,15 @@ interface KeyRow {
   readonly id: string;
   readonly secret: string;
   readonly account: string;
+  readonly created_at_ms: number;
 }
+
+const toKey = (row: KeyRow): AccessKey => ({
+  accessKeyId: row.id,
+  secretAccessKey: row.secret,
+  account: row.account,
+  createdAtMs: row.created_at_ms,
+});
 
 /** Accounts, access keys and the key of tokens <-> SQL. */
 export class AccountRecords {
@@ -55,7 +64,7 @@ export class AccountRecords {
     const rows = this.#database.prepare('SELECT * FROM accounts').all() as unknown as Row[];
     return rows.map((row) => ({
       name: row.name,
-      passwordHash: row.password,
+      passwordHash: row.password || undefined,
       isAdmin: row.is_admin === 1,
       grants: JSON.parse(row.grants) as Grant[],
       generation: row.generation,
@@ -71,31 +80,31 @@ export class AccountRecords {
          ON CONFLICT (name) DO UPDATE SET password = excluded.password, is_admin = excluded.is_admin,
            grants = excluded.grants, generation = excluded.generation`,
       )
-      .run(name, passwordHash, isAdmin ? 1 : 0, JSON.stringify(grants), generation, createdAtMs);
+      .run(name, passwordHash ?? '', isAdmin ? 1 : 0, JSON.stringify(grants), generation, createdAtMs);
   }
 
   delete(name: string): void {
     this.#database.prepare('DELETE FROM accounts WHERE name = ?').run(name);
   }
 
-  insertKey({ accessKeyId, secretAccessKey, account }: AccessKey): void {
+  insertKey({ accessKeyId, secretAccessKey, account, createdAtMs }: AccessKey): void {
     this.#database
-      .prepare('INSERT INTO access_keys (id, secret, account) VALUES (?, ?, ?)')
-      .run(accessKeyId, secretAccessKey, account);
+      .prepare('INSERT INTO access_keys (id, secret, account, created_at_ms) VALUES (?, ?, ?, ?)')
+      .run(accessKeyId, secretAccessKey, account, createdAtMs);
   }
 
   findKey(accessKeyId: string): AccessKey | undefined {
     const row = this.#database.prepare('SELECT * FROM access_keys WHERE id = ?').get(accessKeyId) as
       | KeyRow
       | undefined;
-    return row && { accessKeyId: row.id, secretAccessKey: row.secret, account: row.account };
+    return row && toKey(row);
   }
 
-  listKeys(account: string): string[] {
+  listKeys(account: string): AccessKey[] {
     const rows = this.#database
-      .prepare('SELECT id FROM access_keys WHERE account = ? ORDER BY id')
-      .all(account);
-    return rows.map((row) => String(row['id']));
+      .prepare('SELECT * FROM access_keys WHERE account = ? ORDER BY id')
+      .all(account) as unknown as KeyRow[];
+    return rows.map(toKey);
   }
 
   /** Whether there was one. */

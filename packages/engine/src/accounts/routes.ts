@@ -1,7 +1,7 @@
 import { SlipwayError } from '@slipway/base';
 import { empty, json, type Route, type RouteRequest, readJson } from '@slipway/http';
 import { z } from 'zod';
-import type { Account, Accounts } from './accounts.ts';
+import type { AccessKey, Account, Accounts } from './accounts.ts';
 import { ALL_ACTIONS } from './visitor.ts';
 
 const action = z.enum(ALL_ACTIONS as readonly ['pull', 'push', 'delete']);
@@ -46,7 +46,52 @@ export function accountRoutes(accounts: Accounts): Route[] {
       },
     },
     ...keyRoutes(accounts),
+    ...accessKeyRoutes(accounts),
   ];
+}
+
+/** Access keys as AWS's IAM has them: of `root` unless `?user=` names another. */
+function accessKeyRoutes(accounts: Accounts): Route[] {
+  const path = '/slipway/access-keys';
+  const userOf = ({ query }: RouteRequest) => query.get('user') ?? undefined;
+  return [
+    {
+      method: 'GET',
+      path,
+      handler: (request) => json(200, accounts.listAccessKeys(userOf(request)).map(toKeyMetadata)),
+    },
+    {
+      method: 'POST',
+      path,
+      handler: (request) => {
+        const key = accounts.addAccessKey(userOf(request));
+        return json(201, { ...toKeyMetadata(key), SecretAccessKey: key.secretAccessKey });
+      },
+    },
+    {
+      method: 'DELETE',
+      path: `${path}/:id`,
+      handler: (request) => {
+        const { id = '' } = request.params;
+        const user = userOf(request);
+        if (user !== undefined) requireKey(accounts, user, id);
+        accounts.removeAccessKey(id);
+        return empty(204);
+      },
+    },
+  ];
+}
+
+const toKeyMetadata = ({ account, accessKeyId, createdAtMs }: Omit<AccessKey, 'secretAccessKey'>) => ({
+  UserName: account,
+  AccessKeyId: accessKeyId,
+  Status: 'Active',
+  CreateDate: new Date(createdAtMs).toISOString(),
+});
+
+function requireKey(accounts: Accounts, name: string, id: string): void {
+  if (accounts.listAccessKeys(name).some(({ accessKeyId }) => accessKeyId === id)) return;
+  throw new SlipwayError('NotFound', `the account "${name}" has no access key "${id}"`);
 }
 
 function keyRoutes(accounts: Accounts): Route[] {
@@ -74,10 +119,7 @@ function keyRoutes(accounts: Accounts): Route[] {
       path: '/slipway/accounts/:name/keys/:id',
       handler: (request) => {
         const { id = '' } = request.params;
-        const name = nameOf(request);
-        if (!accounts.listAccessKeys(name).some(({ accessKeyId }) => accessKeyId === id)) {
-          throw new SlipwayError('NotFound', `the account "${name}" has no access key "${id}"`);
-        }
+        requireKey(accounts, nameOf(request), id);
         accounts.removeAccessKey(id);
         return empty(204);
       },
@@ -87,9 +129,10 @@ function keyRoutes(accounts: Accounts): Route[] {
 
 const nameOf = ({ params }: RouteRequest): string => params['name'] ?? '';
 
-const toWire = ({ name, isAdmin, grants, createdAtMs }: Account) => ({
+const toWire = ({ name, isAdmin, grants, hasPassword, createdAtMs }: Account) => ({
   name,
   isAdmin,
   grants,
+  hasPassword,
   createdAt: new Date(createdAtMs).toISOString(),
 });

@@ -24,6 +24,8 @@ const TOKEN_SECONDS = 300;
 const REFRESH_SECONDS = 365 * 24 * 3600;
 /** The user name with which AWS's tools bring a token as the password. */
 const TOKEN_USER = 'AWS';
+/** Whose access keys they are when nobody is named, as in an account of AWS. */
+const ROOT = 'root';
 
 /** Opens the accounts that the database holds. */
 export function openAccounts(options: AccountsOptions): AccountService {
@@ -52,7 +54,7 @@ export class AccountService implements Accounts {
   }
 
   get isGuarded(): boolean {
-    return this.#accounts.size > 0;
+    return this.#accounts.values().some(({ passwordHash }) => passwordHash !== undefined);
   }
 
   list(): readonly Account[] {
@@ -157,13 +159,19 @@ export class AccountService implements Accounts {
     return this.isGuarded ? await this.#tokenVisitor(token, 'refresh') : HOUSEHOLDER;
   }
 
-  addAccessKey(account: string): AccessKey {
-    this.#get(account);
+  addAccessKey(name: string = ROOT): AccessKey {
+    const createdAtMs = this.#clock.nowMs();
+    if (name === ROOT && !this.#accounts.has(ROOT)) {
+      const generation = this.#random.hex(8);
+      this.#save({ name, isAdmin: true, grants: [], createdAtMs, passwordHash: undefined, generation });
+    }
+    this.#get(name);
     const bytes = (count: number) => Buffer.from(this.#random.hex(count), 'hex');
     const key: AccessKey = {
       accessKeyId: `SLWY${this.#random.hex(8).toUpperCase()}`,
       secretAccessKey: bytes(30).toString('base64'),
-      account,
+      account: name,
+      createdAtMs,
     };
     this.#records.insertKey(key);
     return key;
@@ -173,9 +181,11 @@ export class AccountService implements Accounts {
     return this.#records.findKey(accessKeyId);
   }
 
-  listAccessKeys(account: string): readonly Pick<AccessKey, 'accessKeyId' | 'account'>[] {
-    this.#get(account);
-    return this.#records.listKeys(account).map((accessKeyId) => ({ accessKeyId, account }));
+  listAccessKeys(name?: string): readonly Omit<AccessKey, 'secretAccessKey'>[] {
+    if (name !== undefined) this.#get(name);
+    return this.#records
+      .listKeys(name ?? ROOT)
+      .map(({ accessKeyId, account, createdAtMs }) => ({ accessKeyId, account, createdAtMs }));
   }
 
   removeAccessKey(accessKeyId: string): void {
@@ -233,15 +243,19 @@ export class AccountService implements Accounts {
 
   #requireFree(name: string): void {
     if (!this.#accounts.has(name)) return;
-    throw new SlipwayError('AlreadyExists', `there is an account "${name}" already; change or remove it`);
+    throw new SlipwayError(
+      'AlreadyExists',
+      `there is an account "${name}" already; change or remove it (slipway registry users update, rm)`,
+    );
   }
 }
 
 /** Without its secrets. */
-const shown = ({ name, isAdmin, grants, createdAtMs }: AccountRecord): Account => ({
+const shown = ({ name, isAdmin, grants, passwordHash, createdAtMs }: AccountRecord): Account => ({
   name,
   isAdmin,
   grants,
+  hasPassword: passwordHash !== undefined,
   createdAtMs,
 });
 

@@ -27,7 +27,11 @@ export const anonymousVisitor = (mayPull: boolean): KnownVisitor => ({
 });
 
 /** The account with all that it may do. `may(action, '*')` tells whether it may do it anywhere. */
-export const accountVisitor = ({ name, isAdmin, grants }: Account): KnownVisitor => ({
+export const accountVisitor = ({
+  name,
+  isAdmin,
+  grants,
+}: Pick<Account, 'name' | 'isAdmin' | 'grants'>): KnownVisitor => ({
   name,
   isLimited: false,
   isAdmin,

@@ -1,6 +1,6 @@
-import { collectBytes, isSlipwayError } from '@slipway/base';
 import { KEEPER } from '@slipway/distribution/server';
-import { json, type Route, type RouteRequest, verifySigV4 } from '@slipway/http';
+import { claimedScope, hostOf, json, type Route, type RouteRequest, readAwsBody } from '@slipway/http';
+import { admitSigned } from '../accounts/index.ts';
 import type { EcrAction } from './action.ts';
 import { authorizationActions } from './authorization.ts';
 import type { EcrCall, EcrContext } from './context.ts';
@@ -41,7 +41,8 @@ export function ecrRoutes({ context }: Ecr): Route[] {
         if (found === undefined) {
           throw ecrError('UnknownOperationException', `"${target}": this operation is not served here`);
         }
-        const body = await readBody(request, name === 'UploadLayerPart' ? PART_BODY_BYTES : BODY_BYTES);
+        const maxBytes = name === 'UploadLayerPart' ? PART_BODY_BYTES : BODY_BYTES;
+        const body = await readAwsBody(request, { maxBytes, exception: 'InvalidParameterException' });
         const call = admit(context, request, body);
         return json(200, await found.run(parse(body), call));
       },
@@ -63,46 +64,11 @@ const actionsOf = (context: EcrContext): EcrAction[] => [
 /** While there is no account, any signature will do: the tools of AWS cannot go without one. */
 function admit({ accounts, clock }: EcrContext, request: RouteRequest, body: Uint8Array): EcrCall {
   const host = hostOf(request);
-  if (!accounts.isGuarded) return { visitor: KEEPER, host, region: claimedRegion(request) };
-  const { method, path, query, headers } = request;
-  const { accessKeyId, region, service } = verifySigV4(
-    { method, path, query, headers, body },
-    {
-      findSecret: (id) => accounts.findAccessKey(id)?.secretAccessKey,
-      nowMs: clock.nowMs(),
-    },
-  );
-  if (service !== SERVICE) {
-    throw ecrError(
-      'AccessDeniedException',
-      `Credential should be scoped to correct service: '${SERVICE}', not '${service}'`,
-    );
+  if (!accounts.isGuarded) {
+    return { visitor: KEEPER, host, region: claimedScope(request.headers)?.region ?? DEFAULT_REGION };
   }
-  // Found a moment ago, or the signature had not been right.
-  const account = accounts.findAccessKey(accessKeyId)?.account ?? '';
-  return { visitor: accounts.visitor(account), host, region };
-}
-
-/** The region of a signature that is not verified. */
-function claimedRegion({ headers }: RouteRequest): string {
-  const [, region] =
-    /Credential=[^/,\s]*\/[^/,\s]*\/([a-z0-9-]{1,64})\//.exec(headers['authorization'] ?? '') ?? [];
-  return region ?? DEFAULT_REGION;
-}
-
-/** The client's own word for us, as it goes into names of images and URLs. */
-function hostOf({ headers }: RouteRequest): string {
-  const host = headers['host'] ?? '';
-  return /^[\w.:[\]-]{1,255}$/.test(host) ? host : 'localhost';
-}
-
-async function readBody({ body }: RouteRequest, maxBytes: number): Promise<Buffer> {
-  try {
-    return await collectBytes(body, maxBytes);
-  } catch (error) {
-    if (!isSlipwayError(error, 'ResourceExhausted')) throw error;
-    throw ecrError('InvalidParameterException', `the request has more than ${maxBytes} bytes`, error);
-  }
+  const rules = { service: SERVICE, nowMs: clock.nowMs(), scopeException: 'AccessDeniedException' };
+  return { host, ...admitSigned(accounts, request, body, rules) };
 }
 
 function parse(body: Buffer): unknown {

@@ -8,6 +8,8 @@ export interface AwsCall {
   readonly host: string;
   /** Answered as `x-amzn-RequestId`, and the id of an invocation. A UUID. */
   readonly requestId: string;
+  /** Of the header `X-Amzn-Trace-Id`. */
+  readonly traceId?: string | undefined;
   readonly caller: AwsCaller;
   /** Aborts when the client goes before the reply is complete. */
   readonly signal: AbortSignal;
