@@ -26,7 +26,7 @@ for (const service of SERVICES) {
             events === undefined ? output : { ...output, [events]: iterate(output[events] as Values[]) };
           const reply = loop.codec.encodeOutput(operation, given);
           const { decoded, answer } = await loop.exchange(operation, input, reply);
-          assert.deepEqual(comparable(decoded), comparable(input), operation);
+          assert.deepEqual(comparable(withoutImplied(decoded, input)), comparable(input), operation);
           const got = events === undefined ? answer : { ...answer, [events]: await collect(answer[events]) };
           assert.deepEqual(comparable(withoutImplied(got, output)), comparable(output), operation);
         }),
@@ -63,14 +63,14 @@ for (const service of SERVICES) {
 }
 
 /** What the client adds: empty payloads, and the status and content type that every reply has. */
-function withoutImplied(answer: Values, output: Values): Values {
-  return Object.fromEntries(
-    Object.entries(answer).filter(
+const withoutImplied = (got: Values, given: Values): Values =>
+  Object.fromEntries(
+    Object.entries(got).filter(
       ([name, value]) =>
-        name in output || !(value instanceof Uint8Array || /^Status(?:Code)?$|ContentType$/.test(name)),
+        name in given ||
+        !(/^Status(?:Code)?$|ContentType$/.test(name) || Object.keys(value ?? {}).length === 0),
     ),
   );
-}
 
 const streamOf = (members: Readonly<Record<string, unknown>>): string | undefined =>
   Object.entries(members).find(([, row]) => Array.isArray(row) && row[1].eventStream)?.[0];

@@ -114,7 +114,10 @@ export class ValuesOf {
     const members = this.#codec.members(name);
     const shape = Object.fromEntries(members.map((member) => [member.name, this.#member(member, depth)]));
     const requiredKeys = members
-      .filter(({ isRequired, binding }) => isRequired || binding.idempotencyToken || binding.eventStream)
+      .filter(
+        ({ isRequired, binding }) =>
+          isRequired || binding.idempotencyToken || binding.eventStream || binding.eventPayload,
+      )
       .map((member) => member.name);
     return fc.record(depth < DEEPEST ? shape : pick(shape, requiredKeys), { requiredKeys });
   }
