@@ -143,3 +143,14 @@ test('a request that is not signed, or half, says so in the words of AWS', () =>
     });
   }
 });
+
+test('a body may go unsigned where that is allowed, and only when its client said so under the signature', async () => {
+  const headers = { ...unsigned.headers, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' };
+  const request = received(await signer.sign({ ...unsigned, headers }, { signingDate: new Date(NOW) }));
+  const allowed = (one: SignedRequest) =>
+    verifySigV4(one, { findSecret, nowMs: NOW, allowsUnsignedBody: true });
+  assert.deepEqual(allowed({ ...request, body: Buffer.from('{}') }), identity);
+  const signed = await sign();
+  const claimed = { ...signed.headers, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' };
+  assert.throws(() => allowed({ ...signed, headers: claimed }), invalid);
+});

@@ -76,6 +76,27 @@ test('while there is no account everybody is an administrator, whatever they sen
   }
 });
 
+test('an access key of root closes nothing and opens nothing: root has no password to log in with', async (t) => {
+  const { accounts, path } = open(t);
+  const key = accounts.addAccessKey();
+  assert.equal(key.account, 'root');
+  assert.deepEqual(
+    accounts.list().map(({ name, isAdmin, hasPassword }) => [name, isAdmin, hasPassword]),
+    [['root', true, false]],
+  );
+  assert.equal(accounts.isGuarded, false);
+  assert.equal((await accounts.admit({})).isAdmin, true);
+  await accounts.add({ name: 'ada', password: PASSWORD });
+  assert.equal(accounts.isGuarded, true);
+  for (const password of ['', 'undefined', key.secretAccessKey]) {
+    await assert.rejects(accounts.admit(basic('root', password)), unauthenticated);
+  }
+  assert.equal(open(t, { path }).accounts.list()[1]?.hasPassword, false);
+  await accounts.update('root', { password: PASSWORD });
+  assert.equal((await accounts.admit(basic('root', PASSWORD))).isAdmin, true);
+  assert.throws(() => accounts.addAccessKey('nobody'), { code: 'NotFound' });
+});
+
 test('the first account closes the door: a token that was issued before it opens nothing', async (t) => {
   const { accounts } = open(t);
   const { token } = await accounts.issueToken(await accounts.admit({}), [{ repository: 'x', actions: all }]);

@@ -12,7 +12,7 @@ export interface KnownVisitor extends Visitor {
   readonly isLimited: boolean;
 }
 
-/** Whoever reaches the door while there is no account. */
+/** Whoever reaches the door while no account has a password. */
 export const HOUSEHOLDER: KnownVisitor = {
   ...KEEPER,
   isLimited: false,

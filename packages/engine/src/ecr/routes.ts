@@ -61,7 +61,7 @@ const actionsOf = (context: EcrContext): EcrAction[] => [
   ...tagActions(context),
 ];
 
-/** While there is no account, any signature will do: the tools of AWS cannot go without one. */
+/** While the registry is not guarded, any signature will do: the tools of AWS cannot go without one. */
 function admit({ accounts, clock }: EcrContext, request: RouteRequest, body: Uint8Array): EcrCall {
   const host = hostOf(request);
   if (!accounts.isGuarded) {
