@@ -1,10 +1,8 @@
 import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
-import fc from 'fast-check';
 import { AwsCodec, type WireResponse } from './codec.ts';
 import type { SERVICES } from './generate.ts';
 import { AWS_SERVICES } from './services.ts';
-import { type Member, splitType, ValueCodec } from './values.ts';
 
 /** What AWS's client hands to its connection. */
 interface SdkRequest {
@@ -85,69 +83,6 @@ function queryOf(query: SdkRequest['query']): URLSearchParams {
   );
   return new URLSearchParams(pairs);
 }
-
-const DEEPEST = 3;
-/** What may stand in a path, a query and a header. */
-const word = fc.stringMatching(/^[A-Za-z0-9$:_./-]{1,20}$/);
-const key = fc.stringMatching(/^[a-zA-Z][\w.-]{0,10}$/);
-const SIMPLE: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-  string: fc.string({ unit: 'grapheme', maxLength: 20 }),
-  number: fc.integer(),
-  boolean: fc.boolean(),
-  blob: fc.uint8Array({ minLength: 1, maxLength: 50 }),
-  stream: fc.uint8Array({ minLength: 1, maxLength: 50 }),
-  timestamp: fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
-};
-
-/** Values of a structure, as the SDK's types have them. An event stream is a list of its events. */
-export class ValuesOf {
-  readonly #codec: ValueCodec;
-  readonly #isError: (name: string) => boolean;
-
-  constructor({ service }: AwsCodec) {
-    this.#codec = new ValueCodec(service.table, service.missing);
-    this.#isError = (name) => name in service.table.errors;
-  }
-
-  structure(name: string, depth = 0): fc.Arbitrary<Values> {
-    if (name === '') return fc.constant({});
-    const members = this.#codec.members(name);
-    const shape = Object.fromEntries(members.map((member) => [member.name, this.#member(member, depth)]));
-    const requiredKeys = members
-      .filter(
-        ({ isRequired, binding }) =>
-          isRequired || binding.idempotencyToken || binding.eventStream || binding.eventPayload,
-      )
-      .map((member) => member.name);
-    return fc.record(depth < DEEPEST ? shape : pick(shape, requiredKeys), { requiredKeys });
-  }
-
-  #member({ type, binding }: Member, depth: number): fc.Arbitrary<unknown> {
-    if (binding.status) return fc.constant(202);
-    if (binding.eventStream) return fc.array(this.#event(type), { maxLength: 4 });
-    const isText = binding.label || binding.header !== undefined || binding.query !== undefined;
-    if (isText && type === 'string') return word;
-    if (isText && type === 'list:string') return fc.array(word, { minLength: 1, maxLength: 3 });
-    return this.#value(type, depth);
-  }
-
-  #event(union: string): fc.Arbitrary<unknown> {
-    const events = this.#codec.members(union).filter(({ type }) => !this.#isError(type));
-    return fc.oneof(
-      ...events.map(({ name, type }) => this.structure(type).map((value) => ({ [name]: value }))),
-    );
-  }
-
-  #value(type: string, depth: number): fc.Arbitrary<unknown> {
-    const [head, rest] = splitType(type);
-    if (head === 'list') return fc.array(this.#value(rest, depth + 1), { maxLength: 2 });
-    if (head === 'map') return fc.dictionary(key, this.#value(rest, depth + 1), { maxKeys: 2 });
-    return SIMPLE[head] ?? fc.constant(null).chain(() => this.structure(type, depth + 1));
-  }
-}
-
-const pick = <T>(record: Record<string, T>, keys: readonly string[]): Record<string, T> =>
-  Object.fromEntries(Object.entries(record).filter(([name]) => keys.includes(name)));
 
 /** As plain data, to be compared: bytes in base64, without what is undefined or the client's own. */
 export function comparable(value: unknown): unknown {
