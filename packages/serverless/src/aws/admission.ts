@@ -45,12 +45,16 @@ export function knock({ asks, accounts }: AwsDoor, { headers, query }: RouteRequ
   }
 }
 
-/** @throws Unauthenticated with AWS's exception, PermissionDenied InvalidSignatureException for another service's signature */
+/**
+ * What an account's grants say is about repositories alone: functions run code, and are an administrator's.
+ * @throws Unauthenticated with AWS's exception; PermissionDenied InvalidSignatureException for another service's signature,
+ * AccessDeniedException for an account that is no administrator
+ */
 export function admit(
   { asks, accounts, clock }: AwsDoor,
   request: RouteRequest,
   body: Uint8Array,
-  service: string,
+  { service, operation }: { readonly service: string; readonly operation: string },
 ): Admitted {
   if (asks !== 'signature') {
     const region = claimedScope(request.headers, request.query)?.region ?? DEFAULT_REGION;
@@ -62,7 +66,15 @@ export function admit(
     scopeException: 'InvalidSignatureException',
     allowsUnsignedBody: true,
   });
-  return { caller: { kind: 'account', name: visitor.name ?? '', isAdmin: visitor.isAdmin }, region };
+  const name = visitor.name ?? '';
+  if (!visitor.isAdmin) {
+    throw new SlipwayError(
+      'PermissionDenied',
+      `User: ${name} is not authorized to perform: ${service}:${operation}: the account must be an administrator`,
+      { reason: 'AccessDeniedException' },
+    );
+  }
+  return { caller: { kind: 'account', name, isAdmin: true }, region };
 }
 
 const refuse = (reason: string, message: string) => new SlipwayError('Unauthenticated', message, { reason });

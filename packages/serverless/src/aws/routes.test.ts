@@ -19,9 +19,14 @@ import { serve } from '@slipway/http';
 import { type AwsCall, type AwsDoor, awsError, awsSite, operation } from './index.ts';
 
 const KEY = { accessKeyId: 'SLWYKEY', secretAccessKey: 'its-secret' };
+const GUEST = { accessKeyId: 'SLWYGUEST', secretAccessKey: 'another-secret' };
+const keys = [
+  { ...KEY, account: 'ada', createdAtMs: 0 },
+  { ...GUEST, account: 'guest', createdAtMs: 0 },
+];
 const accounts: AwsDoor['accounts'] = {
-  findAccessKey: (id) => (id === KEY.accessKeyId ? { ...KEY, account: 'ada', createdAtMs: 0 } : undefined),
-  visitor: (name) => ({ name, isAdmin: true, may: () => true }),
+  findAccessKey: (id) => keys.find((key) => key.accessKeyId === id),
+  visitor: (name) => ({ name, isAdmin: name === 'ada', may: () => true }),
 };
 
 /** Operations that say what they were given. */
@@ -164,6 +169,7 @@ test('who does not sign, or not with a key that is ours, is refused in AWS’s w
     /security token.*invalid/,
   );
   await refused(credentials({ secretAccessKey: 'no' }), 'InvalidSignatureException', /does not match/);
+  await refused(credentials(GUEST), 'AccessDeniedException', /guest is not authorized.*lambda:ListLayers/);
   await refused({ systemClockOffset: -3_600_000 }, 'InvalidSignatureException', /^Signature expired/);
   await refused({ signingName: 'sqs' }, 'InvalidSignatureException', /scoped to correct service: 'lambda'/);
 });

@@ -150,7 +150,8 @@ async function run(
       maxBytes: service.maxBodyBytes,
       exception: 'RequestEntityTooLargeException',
     });
-    const admitted = admit(options, request, body, service.table.signingName);
+    const wanted = { service: service.table.signingName, operation: name };
+    const admitted = admit(options, request, body, wanted);
     const operation = served.get(name);
     if (operation === undefined) throw unserved(service, name);
     const { params: labels, query } = request;
