@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CloudWatchLogsClient, ListIntegrationsCommand } from '@aws-sdk/client-cloudwatch-logs';
+import {
+  CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  CreateLogStreamCommand,
+  GetLogEventsCommand,
+  ListIntegrationsCommand,
+  PutLogEventsCommand,
+  StartLiveTailCommand,
+} from '@aws-sdk/client-cloudwatch-logs';
 import { LambdaClient, ListCodeSigningConfigsCommand } from '@aws-sdk/client-lambda';
 import { ListMessageMoveTasksCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { peers, without } from './harness/peers.ts';
@@ -92,6 +100,36 @@ test('an operation that is not served is named to AWS’s own clients, whatever 
     message: /ListMessageMoveTasks is not served here/,
   });
   for (const client of [lambda, logs, sqs]) client.destroy();
+});
+
+test('log lines are written, read and followed with AWS’s own client', async () => {
+  // The client puts `stream-` before the host of this one operation.
+  const logs = new CloudWatchLogsClient({ ...config(), disableHostPrefix: true });
+  const [logGroupName, logStreamName] = ['/door/test', 'one'];
+  const named = { logGroupName, logStreamName };
+  await logs.send(new CreateLogGroupCommand({ logGroupName }));
+  await logs.send(new CreateLogStreamCommand(named));
+  await assert.rejects(logs.send(new CreateLogGroupCommand({ logGroupName })), {
+    name: 'ResourceAlreadyExistsException',
+  });
+  const logGroupIdentifiers = [`arn:aws:logs:${REGION}:000000000000:log-group:${logGroupName}`];
+  const { responseStream } = await logs.send(new StartLiveTailCommand({ logGroupIdentifiers }));
+  const seen: string[] = [];
+  for await (const { sessionStart, sessionUpdate } of responseStream ?? []) {
+    if (sessionStart !== undefined) {
+      const logEvents = [{ timestamp: Date.now(), message: 'grüß dich' }];
+      await logs.send(new PutLogEventsCommand({ ...named, logEvents }));
+    }
+    seen.push(...(sessionUpdate?.sessionResults ?? []).map(({ message }) => message ?? ''));
+    if (seen.length > 0) break;
+  }
+  assert.deepEqual(seen, ['grüß dich']);
+  const { events } = await logs.send(new GetLogEventsCommand({ ...named, startFromHead: true }));
+  assert.deepEqual(
+    events?.map(({ message }) => message),
+    ['grüß dich'],
+  );
+  logs.destroy();
 });
 
 test('unsigned requests, wrong secrets and pages of other sites are refused', async () => {

@@ -76,10 +76,10 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
   const floors = await openFloors(options, stack);
   let ownPort: number | undefined;
   const engine = await openEngine(options, { ...floors, host, isOwnPort: (port) => port === ownPort }, stack);
-  const serverless = await openServerless(options, engine, stack);
+  const serverless = await openServerless(options, { ...floors, accounts: engine.accounts }, stack);
   const docker = {
     dialect: dockerDialect(SLIPWAY_VERSION),
-    routes: engineRoutes(options, floors, engine, host),
+    routes: [...engineRoutes(options, floors, engine, host), ...serverless.socketRoutes],
   };
   const sites: ServeOptions['sites'] = [...serverless.socketSites, docker];
   stack.use(await serve({ listen: { socketPath: config.socketPath }, sites, clock, logger }));

@@ -1,8 +1,18 @@
+import { join } from 'node:path';
 import { AWS_SERVICES } from '@slipway/api/aws';
+import { type HostPath, hostPath } from '@slipway/base';
 import type { Accounts } from '@slipway/engine/accounts';
-import type { Site } from '@slipway/http';
+import type { Route, Site } from '@slipway/http';
 import { type AwsDoor, type AwsOperation, awsSite, sqsQuerySite } from '@slipway/serverless/aws';
-import type { DaemonOptions } from './floors.ts';
+import { LogService, logOperations } from '@slipway/serverless/logs';
+import { AWS_PRICES, UsageService, usageRoutes } from '@slipway/serverless/usage';
+import type { DaemonOptions, Floors } from './floors.ts';
+
+const MIB = 1024 * 1024;
+/** What a log group may hold before its oldest lines go. */
+const LOG_GROUP_MAX_BYTES = 256 * MIB;
+const JOURNAL_DAYS = 30;
+const JOURNAL_MAX_BYTES = 512 * MIB;
 
 /** What the slices of `serverless` serve. */
 export interface Serverless {
@@ -12,10 +22,12 @@ export interface Serverless {
   readonly openSites: readonly Site[];
   /** On the Unix socket, whose rights are the lock. */
   readonly socketSites: readonly Site[];
+  /** Slipway's own API, beside Docker's on the Unix socket. */
+  readonly socketRoutes: readonly Route[];
 }
 
 /** What functions stand on. */
-interface Below {
+interface Below extends Floors {
   readonly accounts: Accounts;
 }
 
@@ -25,19 +37,45 @@ type Operations = Readonly<Record<keyof typeof AWS_SERVICES, readonly AwsOperati
 /** Opens the slices in the order in which they need each other, on the stack. */
 export async function openServerless(
   options: DaemonOptions,
-  { accounts }: Below,
-  _stack: AsyncDisposableStack,
+  { accounts, store }: Below,
+  stack: AsyncDisposableStack,
 ): Promise<Serverless> {
-  const { config, logger } = options;
+  const { config, clock, logger } = options;
   if (config.acceptsAnyAccessKey) {
     logger.warn({}, '--accept-any-access-key: WHOEVER REACHES THE PORT may do everything with functions');
   }
-  const operations: Operations = { lambda: [], logs: [], sqs: [], scheduler: [] };
+  const { database } = store;
+  const below = (name: string): HostPath => hostPath(join(config.dataRoot, 'functions', name));
+  const logs = stack.use(
+    await LogService.open({
+      database,
+      root: below('logs'),
+      clock,
+      logger: logger.child({ part: 'logs' }),
+      settings: { groupMaxBytes: LOG_GROUP_MAX_BYTES },
+    }),
+  );
+  const usage = stack.use(
+    new UsageService({
+      database,
+      root: below('usage'),
+      clock,
+      logger: logger.child({ part: 'usage' }),
+      settings: { prices: AWS_PRICES, journalDays: JOURNAL_DAYS, journalMaxBytes: JOURNAL_MAX_BYTES },
+    }),
+  );
+  const operations: Operations = {
+    lambda: [],
+    logs: logOperations(logs, clock),
+    sqs: [],
+    scheduler: [],
+  };
   const asks = config.acceptsAnyAccessKey ? 'any-signature' : 'signature';
   return {
     doorSites: [...sitesOf(options, accounts, operations, asks), sqsQuerySite()],
     openSites: [],
     socketSites: sitesOf(options, accounts, operations, 'socket'),
+    socketRoutes: usageRoutes(usage, clock),
   };
 }
 
