@@ -29,6 +29,41 @@ export interface ProvisionedConcurrency {
   readonly count: number;
 }
 
+/** What became of it: Lambda's `Status` of a provisioned concurrency configuration. */
+export interface ProvisionedStatus {
+  readonly status: 'IN_PROGRESS' | 'READY' | 'FAILED';
+  /** Environments that exist. */
+  readonly allocated: number;
+  /** Of those, the ones that are initialised. */
+  readonly available: number;
+  /** Why it failed. */
+  readonly reason: string | undefined;
+}
+
+/** A function URL, as what serves it must know it. */
+export interface FunctionUrl {
+  /** The first label of its host. */
+  readonly id: string;
+  readonly functionName: string;
+  /** An alias; undefined for `$LATEST`. */
+  readonly qualifier: string | undefined;
+  readonly authType: 'NONE' | 'AWS_IAM';
+  readonly invokeMode: 'BUFFERED' | 'RESPONSE_STREAM';
+  readonly cors: UrlCors | undefined;
+  /** Whether the function's policy lets everybody use a URL without signing (`lambda:InvokeFunctionUrl` for `*`). */
+  readonly isPublic: boolean;
+}
+
+/** As `CreateFunctionUrlConfig` took it; absent lists are empty. */
+export interface UrlCors {
+  readonly allowCredentials: boolean;
+  readonly allowHeaders: readonly string[];
+  readonly allowMethods: readonly string[];
+  readonly allowOrigins: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  readonly maxAgeSeconds: number | undefined;
+}
+
 /**
  * What runs functions asks this of the functions slice, and nothing else. Answers from memory.
  */
@@ -43,8 +78,14 @@ export interface FunctionCatalog {
   /** @throws NotFound ResourceNotFoundException */
   reservedConcurrency(name: string): number | undefined;
   provisioned(): readonly ProvisionedConcurrency[];
+  /** The pool tells how far it is with what `provisioned` asks. */
+  setProvisionedStatus(asked: ProvisionedConcurrency, status: ProvisionedStatus): void;
+  /** By the first label of its host. */
+  findUrl(id: string): FunctionUrl | undefined;
   eventInvokeConfig(resolved: ResolvedFunction): EventInvokeConfig;
   readonly accountConcurrency: number;
+  /** What of it no function reserved. */
+  readonly unreservedConcurrency: number;
   /** Called after a function, its code, configuration or concurrency changed, or it was deleted. */
   onChange(listener: (name: string) => void): Disposable;
 }

@@ -1,0 +1,150 @@
+import { chmod, type FileHandle, mkdir, open, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { collectBytes, errorMessage, mapConcurrent } from '@slipway/base';
+import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { BadZip, checkLinks, type PlannedEntry, planZip, type ZipEntry, type ZipLimits } from './zip-plan.ts';
+
+/** Who made the entry, in the high byte of the version: those that write `st_mode`. @see APPNOTE.TXT 4.4.2 */
+const UNIX_MAKERS = new Set([3, 19]);
+const LONGEST_TARGET = 4096;
+const OPEN_AT_ONCE = 8;
+
+/** A zip whose directory was read and checked. */
+export interface ReadZip extends Disposable {
+  readonly plan: ReadonlyMap<string, PlannedEntry>;
+  /** Of all that is written. */
+  readonly unzippedBytes: number;
+}
+
+interface OpenZip extends ReadZip {
+  readonly zip: ZipFile;
+  readonly entries: readonly Entry[];
+}
+
+/** Reads and checks what a zip says it holds. @throws BadZip, ZipTooLarge */
+export async function readZip(path: string, limits: ZipLimits): Promise<ReadZip> {
+  return await openZip(path, limits);
+}
+
+async function openZip(path: string, limits: ZipLimits): Promise<OpenZip> {
+  let zip: ZipFile;
+  try {
+    zip = await openPromise(path, { lazyEntries: true, autoClose: false });
+  } catch (cause) {
+    throw new BadZip(errorMessage(cause), { cause });
+  }
+  try {
+    const entries = await readEntries(zip, limits.entries);
+    const plan = planZip(entries.map(toZipEntry), limits);
+    let unzippedBytes = 0;
+    for (const { sizeBytes } of plan.values()) unzippedBytes += sizeBytes;
+    return { zip, entries, plan, unzippedBytes, [Symbol.dispose]: () => zip.close() };
+  } catch (error) {
+    zip.close();
+    throw error;
+  }
+}
+
+/** The central directory. @throws BadZip, also for more than `most` */
+async function readEntries(zip: ZipFile, most: number): Promise<Entry[]> {
+  if (zip.entryCount > most) throw new BadZip(`it has ${zip.entryCount} entries, more than ${most}`);
+  const entries: Entry[] = [];
+  try {
+    for await (const entry of zip.eachEntry()) entries.push(entry);
+  } catch (cause) {
+    throw new BadZip(errorMessage(cause), { cause });
+  }
+  return entries;
+}
+
+const toZipEntry = (entry: Entry): ZipEntry => ({
+  name: entry.fileName,
+  unixMode: UNIX_MAKERS.has(entry.versionMadeBy >>> 8) ? entry.externalFileAttributes >>> 16 : 0,
+  packedBytes: entry.compressedSize,
+  sizeBytes: entry.uncompressedSize,
+  isEncrypted: entry.isEncrypted(),
+  method: entry.compressionMethod,
+});
+
+/**
+ * Unpacks into a folder that is made, and brings everything to the disk. What it wrote before it failed is the caller's to
+ * remove.
+ * @throws BadZip, ZipTooLarge
+ */
+export async function unzip(path: string, folder: string, limits: ZipLimits): Promise<void> {
+  using opened = await openZip(path, limits);
+  const { plan } = opened;
+  const targets = await readTargets(opened);
+  checkLinks(targets);
+  await mkdir(folder, { mode: 0o755 });
+  const folders = foldersOf(plan);
+  for (const name of folders) await mkdir(join(folder, name), { mode: 0o755 });
+  const files = [...plan.values()].filter(({ kind }) => kind === 'file');
+  await mapConcurrent(files, OPEN_AT_ONCE, (file) => writeFile(opened, file, join(folder, file.path)));
+  for (const [name, target] of targets) await symlink(target, join(folder, name));
+  // Permissions last, the deepest first: a folder may forbid what is written into it.
+  for (const name of folders.toReversed()) {
+    await syncFolder(join(folder, name));
+    const planned = plan.get(name);
+    if (planned !== undefined) await chmod(join(folder, name), planned.mode);
+  }
+  await syncFolder(folder);
+}
+
+/** Where links lead to. @throws BadZip */
+async function readTargets(opened: OpenZip): Promise<Map<string, string>> {
+  const targets = new Map<string, string>();
+  for (const planned of opened.plan.values()) {
+    if (planned.kind !== 'link') continue;
+    const bytes = await collectBytes(readEntry(opened, planned), LONGEST_TARGET);
+    targets.set(planned.path, bytes.toString());
+  }
+  return targets;
+}
+
+/** Every folder that there must be, above before below. */
+function foldersOf(plan: ReadonlyMap<string, PlannedEntry>): string[] {
+  const folders = new Set<string>();
+  const add = (path: string): void => {
+    if (path === '.' || folders.has(path)) return;
+    add(dirname(path));
+    folders.add(path);
+  };
+  for (const { path, kind } of plan.values()) add(kind === 'folder' ? path : dirname(path));
+  return [...folders];
+}
+
+async function writeFile(opened: OpenZip, planned: PlannedEntry, path: string): Promise<void> {
+  await using file = await open(path, 'wx', 0o600);
+  for await (const bytes of readEntry(opened, planned)) await writeAll(file, bytes);
+  await file.chmod(planned.mode);
+  await file.sync();
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.byteLength; ) {
+    written += (await file.write(bytes, written)).bytesWritten;
+  }
+}
+
+/** The bytes of an entry, which are no more than it declares and have its checksum. @throws BadZip */
+async function* readEntry({ zip, entries }: OpenZip, planned: PlannedEntry): AsyncGenerator<Uint8Array> {
+  const entry = entries[planned.index] as Entry;
+  let checksum = 0;
+  try {
+    for await (const bytes of await zip.openReadStreamPromise(entry)) {
+      checksum = crc32(bytes, checksum);
+      yield bytes;
+    }
+  } catch (cause) {
+    throw new BadZip(`${JSON.stringify(planned.path)}: ${errorMessage(cause)}`, { cause });
+  }
+  if (checksum !== entry.crc32)
+    throw new BadZip(`${JSON.stringify(planned.path)} is damaged: its checksum differs`);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using handle = await open(path, 'r');
+  await handle.sync();
+}
