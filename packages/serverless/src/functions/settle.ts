@@ -86,8 +86,9 @@ interface Prepared {
   readonly code: VersionRecord['code'];
 }
 
+/** `$LATEST` last: who waits for it may use what was published with it. */
 const unsettledOf = (record: FunctionRecord): VersionRecord | undefined =>
-  versionsOf(record).find(({ progress }) => !isSettled(progress));
+  versionsOf(record).findLast(({ progress }) => !isSettled(progress));
 
 /** The function with the outcome, unless the version is another by now. */
 function settled(record: FunctionRecord, version: VersionRecord, { event, code }: Prepared): FunctionRecord {

@@ -67,13 +67,24 @@ export class CodeStore implements AsyncDisposable {
     this.#zipLimits = { unzippedBytes: options.limits.unzippedBytes, entries: MOST_ENTRIES };
   }
 
-  /** Removes what a crash left half unpacked or half removed, and what no record names. */
+  /**
+   * Removes what a crash left half unpacked or half removed, and what no record names; unpacks again what is named and not
+   * there.
+   */
   static async open(options: CodeStoreOptions): Promise<CodeStore> {
     mkdirSync(options.root, { recursive: true, mode: 0o711 });
     const store = new CodeStore(options);
-    const named = new Set([...options.named()].map(digestHex));
+    const missing = new Map([...options.named()].map((digest) => [digestHex(digest), digest]));
     for (const name of readdirSync(options.root)) {
-      if (!named.has(name)) await rm(join(options.root, name), { recursive: true });
+      if (!missing.delete(name)) await rm(join(options.root, name), { recursive: true });
+    }
+    for (const digest of missing.values()) {
+      await store.ensure(digest).catch((error: unknown) => {
+        options.logger.error(
+          { digest, error: errorMessage(error) },
+          'code of functions is lost: deploy it again',
+        );
+      });
     }
     return store;
   }
