@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { errorMessage, type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
+import { type FunctionLimits, LAMBDA_LIMITS } from '@slipway/serverless/functions';
 import { z } from 'zod';
 import { OPTION_ROWS, type OptionRow, type RawSettings, variableOf } from './options.ts';
 import { isHostOrNetwork, parseMirror, parseProxy, withoutPassword } from './registry-settings.ts';
@@ -27,6 +28,7 @@ export interface Config {
   readonly registry: RegistryConfig;
   /** Requests to AWS's APIs may be signed with whatever key. */
   readonly acceptsAnyAccessKey: boolean;
+  readonly functions: FunctionsConfig;
   readonly bridgeName: string;
   /** The default bridge's own address with its prefix length; undefined: chosen by itself. */
   readonly bridgeAddress: string | undefined;
@@ -64,6 +66,13 @@ export interface RegistryConfig {
     readonly url: string;
     readonly credentials?: { readonly username: string; readonly password: string };
   }[];
+}
+
+/** What functions may ask for, and where their packages are. */
+export interface FunctionsConfig {
+  /** Its folders are the buckets of the object store; undefined: there is none. */
+  readonly codeRoot: HostPath | undefined;
+  readonly limits: FunctionLimits;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -136,6 +145,15 @@ const partialSchema = z
     'registry-quota': z.string().transform(parseSize),
     'registry-gc-interval': wholeNumber(0, 8_760),
     'accept-any-access-key': switchValue,
+    'function-code-root': z.string().min(1),
+    'function-timeout': wholeNumber(1, 31_536_000),
+    'function-memory': wholeNumber(128, 16_777_216),
+    'function-tmp': wholeNumber(512, 16_777_216),
+    'function-environment': z.string().transform(parseSize),
+    'function-layers': wholeNumber(0, 1_000),
+    'function-package': z.string().transform(parseSize),
+    'function-code': z.string().transform(parseSize),
+    'function-concurrency': wholeNumber(1, 1_000_000),
     bridge: interfaceName,
     bip: z
       .string()
@@ -177,6 +195,7 @@ function toConfig(settings: Settings): Omit<Config, 'proxyEnv'> {
     certificateFolders: CERTIFICATE_FOLDERS,
     registry: toRegistryConfig(settings),
     acceptsAnyAccessKey: settings['accept-any-access-key'] ?? false,
+    functions: toFunctionsConfig(settings),
     bridgeName: settings.bridge ?? 'slipway0',
     bridgeAddress: settings.bip,
     dns: settings.dns ?? [],
@@ -203,6 +222,23 @@ const toRegistryConfig = (settings: Settings): RegistryConfig => ({
   gcIntervalMs: (settings['registry-gc-interval'] ?? 1) * HOUR_MS,
   upstreams: settings['registry-proxy'] ?? [],
 });
+
+function toFunctionsConfig(settings: Settings): FunctionsConfig {
+  const codeRoot = settings['function-code-root'];
+  return {
+    codeRoot: codeRoot === undefined ? undefined : hostPath(resolve(codeRoot)),
+    limits: {
+      timeoutSeconds: settings['function-timeout'] ?? LAMBDA_LIMITS.timeoutSeconds,
+      memoryMb: settings['function-memory'] ?? LAMBDA_LIMITS.memoryMb,
+      ephemeralStorageMb: settings['function-tmp'] ?? LAMBDA_LIMITS.ephemeralStorageMb,
+      environmentBytes: settings['function-environment'] ?? LAMBDA_LIMITS.environmentBytes,
+      layers: settings['function-layers'] ?? LAMBDA_LIMITS.layers,
+      zipBytes: settings['function-package'] ?? LAMBDA_LIMITS.zipBytes,
+      unzippedBytes: settings['function-code'] ?? LAMBDA_LIMITS.unzippedBytes,
+      concurrency: settings['function-concurrency'] ?? LAMBDA_LIMITS.concurrency,
+    },
+  };
+}
 
 function parseRuntime(text: string): [string, { path: string }] {
   const at = text.indexOf('=');

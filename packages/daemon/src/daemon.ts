@@ -28,6 +28,7 @@ import {
   serve,
 } from '@slipway/http';
 import { hostPlatform } from '@slipway/oci';
+import { keptZips } from '@slipway/serverless/functions';
 import type { Config } from './config.ts';
 import { loadEngineId } from './engine-id.ts';
 import { type DaemonOptions, type Floors, openFloors } from './floors.ts';
@@ -76,7 +77,7 @@ export async function openDaemon(options: DaemonOptions): Promise<AsyncDisposabl
   const floors = await openFloors(options, stack);
   let ownPort: number | undefined;
   const engine = await openEngine(options, { ...floors, host, isOwnPort: (port) => port === ownPort }, stack);
-  const serverless = await openServerless(options, { ...floors, accounts: engine.accounts }, stack);
+  const serverless = await openServerless(options, { ...floors, ...engine }, stack);
   const docker = {
     dialect: dockerDialect(SLIPWAY_VERSION),
     routes: [...engineRoutes(options, floors, engine, host), ...serverless.socketRoutes],
@@ -151,7 +152,7 @@ async function openEngine(
       collectStore: () => images.collectGarbage(),
     }),
   );
-  images.setKeptBeside(() => registry.keptBlobs());
+  images.setKeptBeside(() => [...registry.keptBlobs(), ...keptZips(database)]);
   const ecr = stack.use(
     openEcr({ registry, accounts, database, clock, logger: logger.child({ part: 'ecr' }) }),
   );

@@ -68,6 +68,39 @@ export const OPTION_ROWS = [
     help: 'for development: whatever access key signs a request to functions and their like is an administrator’s',
   },
   {
+    name: 'function-code-root',
+    value: 'DIR',
+    help: 'the object store that functions’ packages come from: its folders are buckets (none)',
+  },
+  {
+    name: 'function-timeout',
+    value: 'SECONDS',
+    help: 'the longest time-out that a function may have (900)',
+  },
+  { name: 'function-memory', value: 'MB', help: 'the most memory that a function may have (10240)' },
+  { name: 'function-tmp', value: 'MB', help: 'the largest /tmp that a function may have (10240)' },
+  {
+    name: 'function-environment',
+    value: 'SIZE',
+    help: 'all variables of a function together (4k)',
+  },
+  { name: 'function-layers', value: 'N', help: 'how many layers a function may have (5)' },
+  {
+    name: 'function-package',
+    value: 'SIZE',
+    help: 'the largest package that is taken with a request (50m)',
+  },
+  {
+    name: 'function-code',
+    value: 'SIZE',
+    help: 'a function’s code with its layers, unpacked (250m)',
+  },
+  {
+    name: 'function-concurrency',
+    value: 'N',
+    help: 'how many invocations of all functions may run at once (1000)',
+  },
+  {
     name: 'bridge',
     value: 'NAME',
     help: 'the default network’s bridge; one for each daemon on a host (slipway0)',

@@ -7,6 +7,7 @@ import { type AwsDoor, type AwsOperation, awsSite, sqsQuerySite } from '@slipway
 import { LogService, logOperations } from '@slipway/serverless/logs';
 import { AWS_PRICES, UsageService, usageRoutes } from '@slipway/serverless/usage';
 import type { DaemonOptions, Floors } from './floors.ts';
+import { downloadSite, type FunctionGround, openFunctionSlice, withPackages } from './functions.ts';
 
 const MIB = 1024 * 1024;
 /** What a log group may hold before its oldest lines go. */
@@ -27,7 +28,7 @@ export interface Serverless {
 }
 
 /** What functions stand on. */
-interface Below extends Floors {
+interface Below extends Floors, FunctionGround {
   readonly accounts: Accounts;
 }
 
@@ -37,13 +38,14 @@ type Operations = Readonly<Record<keyof typeof AWS_SERVICES, readonly AwsOperati
 /** Opens the slices in the order in which they need each other, on the stack. */
 export async function openServerless(
   options: DaemonOptions,
-  { accounts, store }: Below,
+  engine: Below,
   stack: AsyncDisposableStack,
 ): Promise<Serverless> {
   const { config, clock, logger } = options;
   if (config.acceptsAnyAccessKey) {
     logger.warn({}, '--accept-any-access-key: WHOEVER REACHES THE PORT may do everything with functions');
   }
+  const { accounts, store } = engine;
   const { database } = store;
   const below = (name: string): HostPath => hostPath(join(config.dataRoot, 'functions', name));
   const logs = stack.use(
@@ -64,15 +66,20 @@ export async function openServerless(
       settings: { prices: AWS_PRICES, journalDays: JOURNAL_DAYS, journalMaxBytes: JOURNAL_MAX_BYTES },
     }),
   );
+  const functions = stack.use(await openFunctionSlice(options, engine));
   const operations: Operations = {
-    lambda: [],
+    lambda: functions.operations,
     logs: logOperations(logs, clock),
     sqs: [],
     scheduler: [],
   };
   const asks = config.acceptsAnyAccessKey ? 'any-signature' : 'signature';
   return {
-    doorSites: [...sitesOf(options, accounts, operations, asks), sqsQuerySite()],
+    doorSites: [
+      downloadSite(options, functions),
+      ...sitesOf(options, accounts, operations, asks),
+      sqsQuerySite(),
+    ],
     openSites: [],
     socketSites: sitesOf(options, accounts, operations, 'socket'),
     socketRoutes: usageRoutes(usage, clock),
@@ -80,14 +87,14 @@ export async function openServerless(
 }
 
 function sitesOf(
-  { clock, random, logger }: DaemonOptions,
+  { config, clock, random, logger }: DaemonOptions,
   accounts: Accounts,
   operations: Operations,
   asks: AwsDoor['asks'],
 ): readonly Site[] {
   const services = Object.keys(AWS_SERVICES) as (keyof Operations)[];
   return services.map((name) =>
-    awsSite(AWS_SERVICES[name], operations[name], {
+    awsSite(withPackages(AWS_SERVICES[name], config), operations[name], {
       asks,
       accounts,
       clock,

@@ -91,9 +91,10 @@ export class ContainerService implements AsyncDisposable {
   #tellTheOthers(): void {
     const context = this.#context;
     const users = (uses: (container: Container) => boolean) => context.registry.list().filter(uses);
-    context.images.setUsers((imageId) =>
+    context.images.addUsers((imageId) =>
       users(({ definition }) => definition.imageId === imageId).map(({ definition, state }) => ({
-        containerId: definition.id,
+        kind: 'container',
+        id: definition.id,
         running: isRunning(state),
       })),
     );

@@ -4,9 +4,12 @@ import type { Collected, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageCatalog } from './catalog.ts';
 
-/** A container that stands on an image. */
+/** What stands on an image. */
 export interface ImageUser {
-  readonly containerId: string;
+  readonly kind: 'container' | 'function';
+  /** Of a container its id, of a function its name. */
+  readonly id: string;
+  /** Functions may run at any time. */
   readonly running: boolean;
 }
 
@@ -19,7 +22,7 @@ export interface ImageContext {
   readonly catalog: ImageCatalog;
   /** Frees the blobs and snapshots that nothing needs. */
   readonly collectGarbage: () => Promise<Collected>;
-  /** The containers that stand on an image; none until the containers slice has registered. */
+  /** What stands on an image; nothing until who knows has registered. */
   readonly usersOf: (id: ImageId) => readonly ImageUser[];
   /** Room for what is thrown away at the end of a verb; emptied at start. */
   readonly scratchRoot: HostPath;

@@ -10,6 +10,7 @@ import { openStore, type WritableItem, writeTar } from '@slipway/store';
 import fc from 'fast-check';
 import { EventBus } from '../events/index.ts';
 import { applyChanges } from './changes.ts';
+import type { ImageUser } from './context.ts';
 import { ImageService } from './service.ts';
 
 const { signal } = new AbortController();
@@ -192,14 +193,20 @@ test('a name in use, and an image in several repositories, are refused in docker
   });
   assert.deepEqual(await images.remove('other:2', { force: false }), [{ Untagged: 'other:2' }]);
   const containerId = 'c'.repeat(64);
-  images.setUsers(() => [{ containerId, running: true }]);
+  let users: ImageUser[] = [{ kind: 'container', id: containerId, running: true }];
+  images.addUsers(() => users);
   await assert.rejects(images.remove('app:1', { force: false }), {
     message: `conflict: unable to remove repository reference "app:1" (must force) - container ${containerId.slice(0, 12)} is using its referenced image ${id.slice(7, 19)}`,
   });
   await assert.rejects(images.remove(id, { force: true }), {
     message: /\(cannot be forced\) - image is being used by running container/,
   });
-  images.setUsers(() => []);
+  users = [{ kind: 'function', id: 'hello', running: true }];
+  await assert.rejects(images.remove('app:1', { force: false }), {
+    message: `conflict: unable to remove repository reference "app:1" (must force) - function hello is using its referenced image ${id.slice(7, 19)}`,
+  });
+  assert.equal((await images.list({ filters: new Map() }))[0]?.containers, 0);
+  users = [];
   const removed = await images.remove(id, { force: false });
   assert.deepEqual(removed.slice(0, 2), [{ Untagged: 'app:1' }, { Deleted: id }]);
   assert.deepEqual(await leftovers(root), []);

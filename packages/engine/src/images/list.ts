@@ -34,7 +34,7 @@ export async function listImages(
       repoTags,
       repoDigests,
       sharedSizeBytes: shared?.get(image),
-      containers: context.usersOf(image.id).length,
+      containers: context.usersOf(image.id).filter(({ kind }) => kind === 'container').length,
     });
   }
   return listed;

@@ -25,7 +25,9 @@ test('an image that a stopped container uses is kept in docker’s words, and go
   await load(images, [archive]);
   const { id } = await images.resolve('app:1');
   const short = id.slice(7, 19);
-  images.setUsers((imageId) => (imageId === id ? [{ containerId, running: false }] : []));
+  images.addUsers((imageId) =>
+    imageId === id ? [{ kind: 'container', id: containerId, running: false }] : [],
+  );
   await assert.rejects(images.remove(id, { force: false }), {
     code: 'Conflict',
     message: `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${containerId.slice(0, 12)}`,

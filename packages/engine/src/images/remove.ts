@@ -7,7 +7,7 @@ import {
   repositoryName,
   withDefaultTag,
 } from '@slipway/oci';
-import { type ImageContext, publish } from './context.ts';
+import { type ImageContext, type ImageUser, publish } from './context.ts';
 import type { Image } from './image.ts';
 
 /** What became of a name (`Untagged`) or of an image or layer (`Deleted`). */
@@ -46,7 +46,7 @@ function removeByName(
   if (!force && user !== undefined && isSingleName(references)) {
     throw new SlipwayError(
       'Conflict',
-      `conflict: unable to remove repository reference "${text}" (must force) - container ${shortId(user.containerId)} is using its referenced image ${shortId(image.id)}`,
+      `conflict: unable to remove repository reference "${text}" (must force) - ${nameOf(user)} is using its referenced image ${shortId(image.id)}`,
     );
   }
   const reference = withDefaultTag(parseReference(text));
@@ -62,26 +62,20 @@ function removeById(context: ImageContext, image: Image, force: boolean, removed
   const references = context.catalog.referencesOf(image.id);
   const running = context.usersOf(image.id).find((user) => user.running);
   if (running !== undefined) {
-    throw conflict(
-      image.id,
-      'cannot be forced',
-      `image is being used by running container ${shortId(running.containerId)}`,
-    );
+    throw conflict(image.id, 'cannot be forced', `image is being used by running ${nameOf(running)}`);
   }
   if (!force && !isSingleName(references)) {
     throw conflict(image.id, 'must be forced', 'image is referenced in multiple repositories');
   }
   const [stopped] = context.usersOf(image.id);
   if (!force && stopped !== undefined) {
-    throw conflict(
-      image.id,
-      'must be forced',
-      `image is being used by stopped container ${shortId(stopped.containerId)}`,
-    );
+    throw conflict(image.id, 'must be forced', `image is being used by stopped ${nameOf(stopped)}`);
   }
   for (const reference of references) untag(context, image, reference, removed);
   deleteImage(context, image, image.id, removed);
 }
+
+const nameOf = ({ kind, id }: ImageUser): string => `${kind} ${kind === 'container' ? shortId(id) : id}`;
 
 /** Takes every name and the image away, whoever calls has made sure that nobody needs it. */
 export function removeUnused(context: ImageContext, image: Image, removed: RemovedImage[]): void {

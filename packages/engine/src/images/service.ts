@@ -35,7 +35,7 @@ export interface ImageServiceOptions {
 /** The images slice: what images there are, and every verb on them. */
 export class ImageService {
   readonly #context: ImageContext;
-  #usersOf: (id: ImageId) => readonly ImageUser[] = () => [];
+  readonly #usersOf: ((id: ImageId) => readonly ImageUser[])[] = [];
   #keptBeside: () => readonly Digest[] = () => [];
   #keptByBuilds: () => Roots = () => ({});
 
@@ -49,7 +49,7 @@ export class ImageService {
       catalog,
       scratchRoot,
       toolPath,
-      usersOf: (id) => this.#usersOf(id),
+      usersOf: (id) => this.#usersOf.flatMap((usersOf) => usersOf(id)),
       collectGarbage: () =>
         store.collectGarbage({
           roots: () => {
@@ -81,9 +81,9 @@ export class ImageService {
     await collectGarbage();
   }
 
-  /** The containers slice says which containers stand on an image. Images may not ask it themselves. */
-  setUsers(usersOf: (id: ImageId) => readonly ImageUser[]): void {
-    this.#usersOf = usersOf;
+  /** Who stands on images says so: images may not ask them themselves. */
+  addUsers(usersOf: (id: ImageId) => readonly ImageUser[]): void {
+    this.#usersOf.push(usersOf);
   }
 
   /** The registry says what the store must keep for its repositories. Images may not ask it themselves. */

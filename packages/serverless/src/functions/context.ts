@@ -1,4 +1,5 @@
 import type { Clock, HostPath, Logger, Random } from '@slipway/base';
+import { awsRequestId } from '@slipway/http';
 import type { AwsCall } from '../aws/index.ts';
 import { type FunctionReference, functionArn, LATEST, type Place, parseFunctionReference } from './arn.ts';
 import type { ProvisionedStatus } from './catalog.ts';
@@ -91,15 +92,5 @@ export function requireIdle({ record, place }: Target): void {
 /** The key of what belongs to a qualifier: `$LATEST` for the function itself. */
 export const keyOf = (qualifier: string | undefined): string => qualifier ?? LATEST;
 
-/** A new revision: a UUID of version 4. */
-export function newRevision({ random }: Pick<FunctionsContext, 'random'>): string {
-  const hex = random.hex(16);
-  const variant = '89ab'[Number.parseInt(hex.charAt(16), 16) & 3];
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `4${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20),
-  ].join('-');
-}
+/** A new revision: a UUID. */
+export const newRevision = ({ random }: Pick<FunctionsContext, 'random'>): string => awsRequestId(random);

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { type Clock, type HostPath, hostPath, type Logger, type Random } from '@slipway/base';
-import type { Route } from '@slipway/http';
 import type { ImageId } from '@slipway/oci';
 import type { Store } from '@slipway/store';
 import type { AwsOperation } from '../aws/index.ts';
@@ -46,8 +45,8 @@ export interface FunctionsOptions {
 export interface Functions extends AsyncDisposable {
   readonly catalog: FunctionCatalog;
   readonly operations: readonly AwsOperation[];
-  /** Where packages are fetched by the URLs that GetFunction gives: for the TCP door, without signatures. */
-  readonly downloadRoutes: readonly Route[];
+  /** Where packages are fetched by the URLs that GetFunction gives: for the TCP door, without signatures of AWS's. */
+  readonly downloads: Pick<CodeDownloads, 'routes' | 'matches'>;
   /** The functions that stand on an image. */
   usersOf(image: ImageId): readonly string[];
   /** What else has tags, by the kind in its ARN: `event-source-mapping`. */
@@ -117,7 +116,7 @@ export async function openFunctions(options: FunctionsOptions): Promise<Function
       provisionedStatus,
     }),
     operations: functionOperations(context),
-    downloadRoutes: downloads.routes,
+    downloads,
     usersOf: (image) => registry.usersOf(image),
     setTagged: (kind, resources) => void context.tagged.set(kind, resources),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -27,6 +27,11 @@ export class CodeDownloads {
     return `http://${host}${PATH}/${hex}?Expires=${expires}&Signature=${this.#sign(hex, expires)}`;
   }
 
+  /** Whether a path is one of theirs. */
+  matches(path: string): boolean {
+    return path.startsWith(`${PATH}/`);
+  }
+
   /** What serves them: for the door, where nobody signs. */
   get routes(): Route[] {
     return [
