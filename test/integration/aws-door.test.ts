@@ -9,14 +9,16 @@ import {
   PutLogEventsCommand,
   StartLiveTailCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
-import { LambdaClient, ListCodeSigningConfigsCommand } from '@aws-sdk/client-lambda';
+import { DeleteCodeSigningConfigCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { ListMessageMoveTasksCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { peers, without } from './harness/peers.ts';
 import { useEngine } from './harness/suite.ts';
 
 const REGION = 'eu-central-1';
 /** An operation that this daemon does not serve, and that the oldest clients know. */
-const PATH = '/2020-04-22/code-signing-configs/';
+const ARN = 'arn:aws:lambda:eu-central-1:000000000000:code-signing-config:csc-0123456789abcdef0';
+const PATH = `/2020-04-22/code-signing-configs/${encodeURIComponent(ARN)}`;
+const remove = new DeleteCodeSigningConfigCommand({ CodeSigningConfigArn: ARN });
 
 interface AccessKey {
   readonly UserName: string;
@@ -73,10 +75,9 @@ describe('access keys', () => {
     assert.deepEqual(keys.map((one) => one.AccessKeyId).sort(), [id, key.AccessKeyId].sort());
     assert.doesNotMatch(listed.stdout, /Secret/);
     const client = new LambdaClient(config({ AccessKeyId: id, SecretAccessKey: secret }));
-    const list = new ListCodeSigningConfigsCommand();
-    await assert.rejects(client.send(list), { name: 'InvalidParameterValueException' });
+    await assert.rejects(client.send(remove), { name: 'InvalidParameterValueException' });
     await engine.slipway('iam', 'delete-access-key', '--access-key-id', id);
-    await assert.rejects(client.send(list), { name: 'UnrecognizedClientException' });
+    await assert.rejects(client.send(remove), { name: 'UnrecognizedClientException' });
     client.destroy();
     const nobody = await engine.slipway('iam', 'create-access-key', '--user-name', 'nobody');
     assert.match(nobody.stderr, /there is no account "nobody"/);
@@ -87,9 +88,9 @@ test('an operation that is not served is named to AWS’s own clients, whatever 
   const lambda = new LambdaClient(config());
   const logs = new CloudWatchLogsClient(config());
   const sqs = new SQSClient(config());
-  await assert.rejects(lambda.send(new ListCodeSigningConfigsCommand()), {
+  await assert.rejects(lambda.send(remove), {
     name: 'InvalidParameterValueException',
-    message: /ListCodeSigningConfigs is not served here/,
+    message: /DeleteCodeSigningConfig is not served here/,
   });
   await assert.rejects(logs.send(new ListIntegrationsCommand()), {
     name: 'InvalidOperationException',
@@ -138,7 +139,7 @@ test('unsigned requests, wrong secrets and pages of other sites are refused', as
   assert.equal(unsigned.headers.get('x-amzn-errortype'), 'MissingAuthenticationTokenException');
   assert.match(unsigned.headers.get('x-amzn-requestid') ?? '', /^[0-9a-f-]{36}$/);
   const client = new LambdaClient(config({ SecretAccessKey: 'wrong' }));
-  await assert.rejects(client.send(new ListCodeSigningConfigsCommand()), {
+  await assert.rejects(client.send(remove), {
     name: 'InvalidSignatureException',
   });
   client.destroy();
@@ -148,9 +149,9 @@ test('unsigned requests, wrong secrets and pages of other sites are refused', as
 });
 
 test('the Unix socket needs no signature, and is Docker’s as before', async () => {
-  const answer = await engine.api({ path: PATH });
+  const answer = await engine.api({ method: 'DELETE', path: PATH });
   assert.equal(answer.status, 400);
-  assert.match(answer.text, /ListCodeSigningConfigs is not served here/);
+  assert.match(answer.text, /DeleteCodeSigningConfig is not served here/);
   const target = { 'x-amz-target': 'AmazonSQS.ListMessageMoveTasks' };
   const queue = await engine.api({ method: 'POST', path: '/', body: {}, headers: target });
   assert.equal(queue.headers['x-amzn-errortype'], 'UnsupportedOperation');
@@ -163,9 +164,10 @@ describe('the aws CLI', { skip: without('aws') }, () => {
     engine.run([peers.aws ?? 'aws', ...args, '--endpoint-url', endpoint], { env: environment(change) });
 
   test('it is let in with its key, and told what is wrong', async () => {
-    const served = await aws({}, 'lambda', 'list-code-signing-configs');
+    const command = ['lambda', 'delete-code-signing-config', '--code-signing-config-arn', ARN];
+    const served = await aws({}, ...command);
     assert.match(served.stderr, /\(InvalidParameterValueException\).*is not served here/);
-    const wrong = await aws({ SecretAccessKey: 'wrong' }, 'lambda', 'list-code-signing-configs');
+    const wrong = await aws({ SecretAccessKey: 'wrong' }, ...command);
     assert.match(wrong.stderr, /\(InvalidSignatureException\).*does not match/);
     const unknown = await aws({ AccessKeyId: 'AKIDOTHER' }, 'logs', 'describe-resource-policies');
     assert.match(unknown.stderr, /\(UnrecognizedClientException\).*security token/);
@@ -182,17 +184,20 @@ describe('boto3', { skip: without('boto3') }, () => {
     const program = `
 import boto3
 from botocore.exceptions import ClientError
-for service, operation in (('lambda', 'list_code_signing_configs'), ('logs', 'describe_resource_policies')):
+for service, operation, members in (
+    ('lambda', 'delete_code_signing_config', {'CodeSigningConfigArn': '${ARN}'}),
+    ('logs', 'describe_resource_policies', {}),
+):
     client = boto3.client(service, endpoint_url='${endpoint}')
     try:
-        getattr(client, operation)()
+        getattr(client, operation)(**members)
     except ClientError as error:
         print(type(error).__name__, error.response['Error']['Message'], len(error.response['ResponseMetadata']['RequestId']))
 `;
     const { stdout, stderr } = await engine.run(['/usr/bin/python3', '-c', program], { env: environment() });
     assert.match(
       stdout,
-      /^InvalidParameterValueException .*ListCodeSigningConfigs is not served here 36$/m,
+      /^InvalidParameterValueException .*DeleteCodeSigningConfig is not served here 36$/m,
       stderr,
     );
     assert.match(
