@@ -53,6 +53,28 @@ test('repeated flags and comma-separated variables are lists', () => {
   });
 });
 
+test('what functions may ask for is Lambda’s unless it is said', () => {
+  const { codeRoot, limits } = load([]).functions;
+  assert.equal(codeRoot, undefined);
+  assert.deepEqual(
+    [limits.timeoutSeconds, limits.memoryMb, limits.environmentBytes, limits.zipBytes, limits.unzippedBytes],
+    [900, 10_240, 4_096, 52_428_800, 262_144_000],
+  );
+  const raised = load([
+    '--function-timeout',
+    '86400',
+    '--function-package',
+    '1g',
+    '--function-code-root',
+    '/objects',
+  ]);
+  assert.deepEqual(
+    [raised.functions.limits.timeoutSeconds, raised.functions.limits.zipBytes, raised.functions.codeRoot],
+    [86_400, 1024 ** 3, '/objects'],
+  );
+  assert.throws(() => load(['--function-timeout', '0']), /--function-timeout/);
+});
+
 test('sizes have units, and 0 turns rotation off', () => {
   assert.equal(load(['--log-max-size', '512k']).logMaxSizeBytes, 512 * 1024);
   assert.equal(load(['--log-max-size', '1g']).logMaxSizeBytes, 1024 ** 3);

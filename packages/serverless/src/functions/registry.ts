@@ -14,6 +14,9 @@ export class FunctionRegistry {
   /** By the id of their URL. */
   readonly #urls = new Map<string, { readonly name: string; readonly qualifier: string }>();
 
+  /** The sum of what functions reserved. */
+  #reserved = 0;
+
   constructor(records: FunctionRecords) {
     this.#records = records;
     for (const record of records.loadFunctions()) this.#keep(record);
@@ -92,11 +95,8 @@ export class FunctionRegistry {
 
   /** What functions reserved of the account's concurrency; `but` left out. */
   reservedConcurrency(but?: string): number {
-    let sum = 0;
-    for (const { name, reservedConcurrency } of this.#functions.values()) {
-      if (name !== but) sum += reservedConcurrency ?? 0;
-    }
-    return sum;
+    const left = but === undefined ? undefined : this.#functions.get(but);
+    return this.#reserved - (left?.reservedConcurrency ?? 0);
   }
 
   onChange(listener: (name: string) => void): Disposable {
@@ -113,13 +113,17 @@ export class FunctionRegistry {
   #keep(record: FunctionRecord): void {
     this.#forget(record.name);
     this.#functions.set(record.name, record);
+    this.#reserved += record.reservedConcurrency ?? 0;
     for (const [qualifier, { id }] of Object.entries(record.urls)) {
       this.#urls.set(id, { name: record.name, qualifier });
     }
   }
 
   #forget(name: string): void {
-    for (const { id } of Object.values(this.#functions.get(name)?.urls ?? {})) this.#urls.delete(id);
+    const record = this.#functions.get(name);
+    if (record === undefined) return;
+    for (const { id } of Object.values(record.urls)) this.#urls.delete(id);
+    this.#reserved -= record.reservedConcurrency ?? 0;
     this.#functions.delete(name);
   }
 

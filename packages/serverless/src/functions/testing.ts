@@ -9,6 +9,7 @@ import type { AwsCall } from '../aws/index.ts';
 import { type FoundImage, ImageFailure, type ImageSource } from './code/image-source.ts';
 import { zipOf } from './code/testing.ts';
 import { type FunctionLimits, LAMBDA_LIMITS } from './limits.ts';
+import { keptZips } from './records.ts';
 import { type Functions, type FunctionsOptions, openFunctions } from './service.ts';
 
 export const ROLE = 'arn:aws:iam::000000000000:role/lambda';
@@ -130,7 +131,7 @@ export async function openTestFunctions(
     isolations: ['crun', 'runc'],
     codeRoot: undefined,
     port: 4566,
-    collectStore: () => store.collectGarbage({ roots: () => ({}) }),
+    collectStore: () => store.collectGarbage({ roots: () => ({ blobsAlone: keptZips(store.database) }) }),
     ...options,
   });
   const operations = new Map(functions.operations.map(({ name, run }) => [name, run]));

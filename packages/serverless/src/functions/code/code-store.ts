@@ -43,9 +43,8 @@ export interface TakenZip extends AsyncDisposable {
 
 const UNFINISHED = '.unpacking-';
 const REMOVED = '.removed-';
-/** Packages with more than this, unpacked, get a thread; below it, starting one takes longer. */
-const APART_BYTES = 16 << 20;
-const APART_ENTRIES = 500;
+/** Packages larger than this get a thread; below it, starting one takes longer. */
+const APART_BYTES = 2 << 20;
 /** More files than any package has; each takes an inode and a file handle's work. */
 const MOST_ENTRIES = 100_000;
 
@@ -75,9 +74,9 @@ export class CodeStore implements AsyncDisposable {
     mkdirSync(options.root, { recursive: true, mode: 0o711 });
     const store = new CodeStore(options);
     const missing = new Map([...options.named()].map((digest) => [digestHex(digest), digest]));
-    for (const name of readdirSync(options.root)) {
-      if (!missing.delete(name)) await rm(join(options.root, name), { recursive: true });
-    }
+    const orphans = readdirSync(options.root).filter((name) => !missing.delete(name));
+    for (const name of orphans) await rm(join(options.root, name), { recursive: true });
+    if (orphans.length > 0) await options.collectStore();
     for (const digest of missing.values()) {
       await store.ensure(digest).catch((error: unknown) => {
         options.logger.error(
@@ -135,9 +134,12 @@ export class CodeStore implements AsyncDisposable {
     using _lock = await this.#locks.acquire(digest);
     if (await exists(this.folder(digest))) return;
     const path = await store.content.path(digest);
+    const { sizeBytes } = await store.content.info(digest);
     const unfinished = join(root, `${UNFINISHED}${random.hex(8)}`);
+    const limits = this.#zipLimits;
     try {
-      await this.#unpack(path, unfinished);
+      if (sizeBytes > APART_BYTES) await unzipApart({ path, folder: unfinished, limits });
+      else await unzip(path, unfinished, limits);
       await rename(unfinished, this.folder(digest));
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
@@ -199,22 +201,12 @@ export class CodeStore implements AsyncDisposable {
   async #check(digest: Digest, sizeBytes: number): Promise<number> {
     if (sizeBytes === 0) throw invalidParameter('Uploaded file must be a non-empty zip');
     try {
-      using zip = await readZip(await this.#options.store.content.path(digest), this.#zipLimits);
+      await using zip = await readZip(await this.#options.store.content.path(digest), this.#zipLimits);
       if (zip.plan.size === 0) throw invalidParameter('Uploaded file must be a non-empty zip');
       return zip.unzippedBytes;
     } catch (error) {
       throw inLambdasWords(error, this.#options.limits);
     }
-  }
-
-  async #unpack(path: string, folder: string): Promise<void> {
-    const limits = this.#zipLimits;
-    let isLarge: boolean;
-    {
-      using zip = await readZip(path, limits);
-      isLarge = zip.unzippedBytes > APART_BYTES || zip.plan.size > APART_ENTRIES;
-    }
-    await (isLarge ? unzipApart({ path, folder, limits }) : unzip(path, folder, limits));
   }
 }
 

@@ -255,7 +255,7 @@ test('what a zip holds is known before it is unpacked', async () => {
       { name: 'b/c', content: 'hi' },
     ]),
   );
-  using zip = await readZip(path, LIMITS);
+  await using zip = await readZip(path, LIMITS);
   assert.equal(zip.unzippedBytes, 7);
   assert.deepEqual([...zip.plan.keys()], ['a', 'b/c']);
   rmSync(root, { recursive: true });

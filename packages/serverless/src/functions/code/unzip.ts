@@ -1,23 +1,29 @@
 import { chmod, type FileHandle, mkdir, open, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { crc32, inflateRawSync } from 'node:zlib';
 import { collectBytes, errorMessage, mapConcurrent } from '@slipway/base';
-import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { syscalls } from '@slipway/store';
+import { type Entry, fromFdPromise, type ZipFile } from 'yauzl';
 import { BadZip, checkLinks, type PlannedEntry, planZip, type ZipEntry, type ZipLimits } from './zip-plan.ts';
 
 /** Who made the entry, in the high byte of the version: those that write `st_mode`. @see APPNOTE.TXT 4.4.2 */
 const UNIX_MAKERS = new Set([3, 19]);
 const LONGEST_TARGET = 4096;
 const OPEN_AT_ONCE = 8;
+/** Entries up to this are inflated in one call. */
+const AT_ONCE_BYTES = 1 << 20;
+/** With more, the whole file system is brought to the disk at once. */
+const SYNCED_ONE_BY_ONE = 32;
 
 /** A zip whose directory was read and checked. */
-export interface ReadZip extends Disposable {
+export interface ReadZip extends AsyncDisposable {
   readonly plan: ReadonlyMap<string, PlannedEntry>;
   /** Of all that is written. */
   readonly unzippedBytes: number;
 }
 
 interface OpenZip extends ReadZip {
+  readonly file: FileHandle;
   readonly zip: ZipFile;
   readonly entries: readonly Entry[];
 }
@@ -28,34 +34,28 @@ export async function readZip(path: string, limits: ZipLimits): Promise<ReadZip>
 }
 
 async function openZip(path: string, limits: ZipLimits): Promise<OpenZip> {
-  let zip: ZipFile;
+  const file = await open(path, 'r');
   try {
-    zip = await openPromise(path, { lazyEntries: true, autoClose: false });
-  } catch (cause) {
-    throw new BadZip(errorMessage(cause), { cause });
-  }
-  try {
+    const zip = await fromFdPromise(file.fd, { lazyEntries: true, autoClose: false }).catch(asBadZip);
     const entries = await readEntries(zip, limits.entries);
     const plan = planZip(entries.map(toZipEntry), limits);
     let unzippedBytes = 0;
     for (const { sizeBytes } of plan.values()) unzippedBytes += sizeBytes;
-    return { zip, entries, plan, unzippedBytes, [Symbol.dispose]: () => zip.close() };
+    return { file, zip, entries, plan, unzippedBytes, [Symbol.asyncDispose]: () => file.close() };
   } catch (error) {
-    zip.close();
+    await file.close();
     throw error;
   }
+}
+
+function asBadZip(cause: unknown): never {
+  throw new BadZip(errorMessage(cause), { cause });
 }
 
 /** The central directory. @throws BadZip, also for more than `most` */
 async function readEntries(zip: ZipFile, most: number): Promise<Entry[]> {
   if (zip.entryCount > most) throw new BadZip(`it has ${zip.entryCount} entries, more than ${most}`);
-  const entries: Entry[] = [];
-  try {
-    for await (const entry of zip.eachEntry()) entries.push(entry);
-  } catch (cause) {
-    throw new BadZip(errorMessage(cause), { cause });
-  }
-  return entries;
+  return await Array.fromAsync(zip.eachEntry()).catch(asBadZip);
 }
 
 const toZipEntry = (entry: Entry): ZipEntry => ({
@@ -73,7 +73,7 @@ const toZipEntry = (entry: Entry): ZipEntry => ({
  * @throws BadZip, ZipTooLarge
  */
 export async function unzip(path: string, folder: string, limits: ZipLimits): Promise<void> {
-  using opened = await openZip(path, limits);
+  await using opened = await openZip(path, limits);
   const { plan } = opened;
   const targets = await readTargets(opened);
   checkLinks(targets);
@@ -85,11 +85,14 @@ export async function unzip(path: string, folder: string, limits: ZipLimits): Pr
   for (const [name, target] of targets) await symlink(target, join(folder, name));
   // Permissions last, the deepest first: a folder may forbid what is written into it.
   for (const name of folders.toReversed()) {
-    await syncFolder(join(folder, name));
     const planned = plan.get(name);
     if (planned !== undefined) await chmod(join(folder, name), planned.mode);
   }
-  await syncFolder(folder);
+  if (plan.size > SYNCED_ONE_BY_ONE)
+    return await withOpen(folder, (handle) => syscalls.syncFileSystem(handle.fd));
+  for (const name of [...files.map((file) => file.path), ...folders, '.']) {
+    await withOpen(join(folder, name), (handle) => handle.sync());
+  }
 }
 
 /** Where links lead to. @throws BadZip */
@@ -119,7 +122,6 @@ async function writeFile(opened: OpenZip, planned: PlannedEntry, path: string): 
   await using file = await open(path, 'wx', 0o600);
   for await (const bytes of readEntry(opened, planned)) await writeAll(file, bytes);
   await file.chmod(planned.mode);
-  await file.sync();
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -129,22 +131,40 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** The bytes of an entry, which are no more than it declares and have its checksum. @throws BadZip */
-async function* readEntry({ zip, entries }: OpenZip, planned: PlannedEntry): AsyncGenerator<Uint8Array> {
-  const entry = entries[planned.index] as Entry;
+async function* readEntry(opened: OpenZip, planned: PlannedEntry): AsyncGenerator<Uint8Array> {
+  const entry = opened.entries[planned.index] as Entry;
   let checksum = 0;
   try {
-    for await (const bytes of await zip.openReadStreamPromise(entry)) {
+    const isSmall = Math.max(entry.compressedSize, entry.uncompressedSize) <= AT_ONCE_BYTES;
+    const chunks = isSmall ? [await readWhole(opened, entry)] : await opened.zip.openReadStreamPromise(entry);
+    for await (const bytes of chunks) {
       checksum = crc32(bytes, checksum);
       yield bytes;
     }
   } catch (cause) {
     throw new BadZip(`${JSON.stringify(planned.path)}: ${errorMessage(cause)}`, { cause });
   }
-  if (checksum !== entry.crc32)
+  if (checksum !== entry.crc32) {
     throw new BadZip(`${JSON.stringify(planned.path)} is damaged: its checksum differs`);
+  }
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** A small entry without a stream, which would take longer than its bytes. */
+async function readWhole({ zip, file }: OpenZip, entry: Entry): Promise<Uint8Array> {
+  const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+  const packed = Buffer.allocUnsafe(entry.compressedSize);
+  const { bytesRead } = await file.read(packed, 0, packed.byteLength, fileDataStart);
+  if (bytesRead < packed.byteLength) throw new BadZip('the file ends within it');
+  const { uncompressedSize: sizeBytes } = entry;
+  const bytes =
+    entry.compressionMethod === 0
+      ? packed
+      : inflateRawSync(packed, { maxOutputLength: Math.max(1, sizeBytes) });
+  if (bytes.byteLength !== sizeBytes) throw new BadZip(`it has ${bytes.byteLength} bytes, not ${sizeBytes}`);
+  return bytes;
+}
+
+async function withOpen(path: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
   await using handle = await open(path, 'r');
-  await handle.sync();
+  await work(handle);
 }
