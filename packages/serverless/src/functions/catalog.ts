@@ -70,11 +70,11 @@ export interface UrlCors {
 export interface FunctionCatalog {
   /**
    * By name, `name:qualifier`, partial or whole ARN, with or without a qualifier beside it. An alias with weights is
-   * decided by `random`.
+   * decided by `random`. `region` is the caller's, for what is said of a function that is not there.
    * @throws NotFound ResourceNotFoundException; InvalidArgument InvalidParameterValueException when two qualifiers differ;
    * Conflict ResourceConflictException while it is Pending or Failed (as Lambda words it)
    */
-  resolve(reference: string, qualifier?: string): ResolvedFunction;
+  resolve(reference: string, qualifier?: string, region?: string): ResolvedFunction;
   /** @throws NotFound ResourceNotFoundException */
   reservedConcurrency(name: string): number | undefined;
   provisioned(): readonly ProvisionedConcurrency[];

@@ -1,4 +1,4 @@
-import type { Clock, HostPath, Logger, Random } from '@slipway/base';
+import type { Clock, HostPath, Random } from '@slipway/base';
 import { awsRequestId } from '@slipway/http';
 import type { AwsCall } from '../aws/index.ts';
 import { type FunctionReference, functionArn, LATEST, type Place, parseFunctionReference } from './arn.ts';
@@ -24,7 +24,6 @@ export interface FunctionsContext {
   readonly settler: Settler;
   readonly clock: Clock;
   readonly random: Random;
-  readonly logger: Logger;
   readonly limits: FunctionLimits;
   readonly rules: ConfigurationRules;
   /** OCI runtimes that a function may ask for. */

@@ -193,10 +193,14 @@ export function findVersion(
   qualifier: string | undefined,
 ): VersionRecord | undefined {
   if (qualifier === undefined || qualifier === LATEST) return record.latest;
-  if (isVersionNumber(qualifier)) return record.published[qualifier];
-  const alias = record.aliases[qualifier];
+  if (isVersionNumber(qualifier)) return entryOf(record.published, qualifier);
+  const alias = entryOf(record.aliases, qualifier);
   return alias === undefined ? undefined : findVersion(record, alias.version);
 }
+
+/** The entry of this name, which callers choose: `constructor` is a good name for an alias. */
+export const entryOf = <T>(entries: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(entries, key) ? entries[key] : undefined;
 
 /** Without one of its entries. */
 export const without = <T>(entries: Readonly<Record<string, T>>, key: string): Record<string, T> =>

@@ -14,6 +14,7 @@ import { extensionsKey, readExtensions } from './extensions.ts';
 import type { FunctionCode, FunctionVersion } from './function.ts';
 import {
   type CorsRecord,
+  entryOf,
   type FunctionRecord,
   findVersion,
   type UrlRecord,
@@ -30,14 +31,14 @@ export interface CatalogOptions {
   readonly random: Random;
   readonly limits: FunctionLimits;
   readonly accountId: string;
-  /** Of functions that are not there, in what is said of them. */
-  readonly region: string;
   readonly provisionedStatus: Map<string, ProvisionedStatus>;
 }
 
 /** Lambda's, where a function says nothing. */
 const DEFAULT_RETRIES = 2;
 const DEFAULT_AGE_SECONDS = 21_600;
+/** In what is said of functions that are not there, when the caller names no region. */
+const DEFAULT_REGION = 'us-east-1';
 /** How finely weights are told apart. */
 const WEIGHT_STEPS = 1_000_000;
 
@@ -45,13 +46,13 @@ const WEIGHT_STEPS = 1_000_000;
 export function openCatalog(options: CatalogOptions): FunctionCatalog {
   const { registry, random, limits, accountId, provisionedStatus } = options;
   const views = new VersionViews(options);
-  const get = (name: string, qualifier?: string): FunctionRecord =>
-    registry.get(name, { accountId, region: options.region }, qualifier);
+  const get = (name: string, qualifier?: string, region = DEFAULT_REGION): FunctionRecord =>
+    registry.get(name, { accountId, region }, qualifier);
 
   return {
-    resolve(reference, given): ResolvedFunction {
+    resolve(reference, given, region): ResolvedFunction {
       const { name, qualifier } = parseFunctionReference(reference, given, accountId);
-      const record = get(name, qualifier);
+      const record = get(name, qualifier, region);
       const version = runningVersion(record, chooseVersion(record, qualifier, random));
       const arn = functionArn(placeOf(record, accountId), name, qualifier);
       if (version === undefined) throw functionNotFound(arn);
@@ -72,7 +73,7 @@ export function openCatalog(options: CatalogOptions): FunctionCatalog {
 
     setProvisionedStatus({ version: { name }, qualifier, count }, status) {
       // What was asked may have changed since the pool was told.
-      if (registry.find(name)?.provisioned[qualifier]?.count !== count) return;
+      if (entryOf(registry.find(name)?.provisioned ?? {}, qualifier)?.count !== count) return;
       provisionedStatus.set(`${name}:${qualifier}`, status);
     },
 
@@ -84,7 +85,7 @@ export function openCatalog(options: CatalogOptions): FunctionCatalog {
 
     eventInvokeConfig({ version: { name, version }, qualifier }): EventInvokeConfig {
       const record = get(name);
-      const config = record.eventInvokeConfigs[qualifier ?? LATEST];
+      const config = entryOf(record.eventInvokeConfigs, qualifier ?? LATEST);
       return {
         maxRetries: config?.maxRetries ?? DEFAULT_RETRIES,
         maxAgeSeconds: config?.maxAgeSeconds ?? DEFAULT_AGE_SECONDS,
@@ -106,7 +107,7 @@ export function openCatalog(options: CatalogOptions): FunctionCatalog {
 
 /** The version that a qualifier means now: of an alias with weights, one of them by lot. */
 function chooseVersion(record: FunctionRecord, qualifier: string | undefined, random: Random): string {
-  const alias = qualifier === undefined ? undefined : record.aliases[qualifier];
+  const alias = qualifier === undefined ? undefined : entryOf(record.aliases, qualifier);
   if (alias === undefined) return qualifier ?? LATEST;
   const weights = Object.entries(alias.weights);
   if (weights.length === 0) return alias.version;
@@ -120,7 +121,7 @@ function chooseVersion(record: FunctionRecord, qualifier: string | undefined, ra
 
 /** While `$LATEST` is being updated, what was before runs. */
 const runningVersion = (record: FunctionRecord, version: string): VersionRecord | undefined =>
-  version === LATEST ? (record.previous ?? record.latest) : record.published[version];
+  version === LATEST ? (record.previous ?? record.latest) : entryOf(record.published, version);
 
 const notReady = ({ progress }: VersionRecord) =>
   conflict(
@@ -209,7 +210,7 @@ function toFunctionUrl(record: FunctionRecord, qualifier: string, url: UrlRecord
     authType: url.authType,
     invokeMode: url.invokeMode,
     cors: url.cors === undefined ? undefined : toUrlCors(url.cors),
-    isPublic: allowsPublicUrl(record.policies[qualifier]),
+    isPublic: allowsPublicUrl(entryOf(record.policies, qualifier)),
   };
 }
 

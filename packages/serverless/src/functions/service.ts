@@ -55,8 +55,6 @@ export interface Functions extends AsyncDisposable {
 
 /** After the longest invocation, what ran on code that was replaced has ended. */
 const GRACE_BEYOND_MS = 60_000;
-/** What functions that are not there are said to be in, when nobody says a region. */
-const DEFAULT_REGION = 'us-east-1';
 
 /** Opens the records and the code, and goes on with what an earlier process began. */
 export async function openFunctions(options: FunctionsOptions): Promise<Functions> {
@@ -88,7 +86,6 @@ export async function openFunctions(options: FunctionsOptions): Promise<Function
     settler,
     clock,
     random,
-    logger,
     limits,
     rules: {
       limits,
@@ -112,7 +109,6 @@ export async function openFunctions(options: FunctionsOptions): Promise<Function
       random,
       limits,
       accountId,
-      region: DEFAULT_REGION,
       provisionedStatus,
     }),
     operations: functionOperations(context),

@@ -132,6 +132,27 @@ test('aliases name versions, and are refused in Lambda’s words', async (t) => 
   assert.deepEqual([byAlias.FunctionArn, byAlias.Version], [`${ARN}:live`, '2']);
 });
 
+test('what every object has is no alias, and may be one', async (t) => {
+  const functions = await openTestFunctions(t);
+  const { call, settled } = functions;
+  await call('CreateFunction', newFunction('hello', { Publish: true }));
+  await settled('hello');
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    assert.throws(() => functions.functions.catalog.resolve('hello', name), { code: 'NotFound' });
+    await assert.rejects(call('GetFunction', { ...NAME, Qualifier: name }), { code: 'NotFound' });
+    await assert.rejects(call('GetAlias', { ...NAME, Name: name }), { code: 'NotFound' });
+    const RoutingConfig = { AdditionalVersionWeights: JSON.parse(`{"${name}":0.5}`) as object };
+    const weighted = { ...NAME, Name: 'live', FunctionVersion: '1', RoutingConfig };
+    await assert.rejects(call('CreateAlias', weighted), { code: 'NotFound' });
+    await call('CreateAlias', { ...NAME, Name: name, FunctionVersion: '1' });
+    await assert.rejects(call('GetPolicy', { ...NAME, Qualifier: name }), { code: 'NotFound' });
+    await assert.rejects(call('GetFunctionUrlConfig', { ...NAME, Qualifier: name }), { code: 'NotFound' });
+    assert.equal(functions.functions.catalog.resolve('hello', name).version.version, '1');
+    await call('DeleteAlias', { ...NAME, Name: name });
+    assert.throws(() => functions.functions.catalog.resolve('hello', name), { code: 'NotFound' });
+  }
+});
+
 test('an alias with weights sends as many elsewhere as it says', async (t) => {
   let lot = 0;
   const random: Random = {

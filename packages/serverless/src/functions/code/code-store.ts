@@ -60,6 +60,8 @@ export class CodeStore implements AsyncDisposable {
   readonly #held = new Map<Digest, number>();
   readonly #graces = new Set<Disposable>();
   readonly #removals = new Set<Promise<void>>();
+  #isCollecting = false;
+  #isMoreToCollect = false;
 
   private constructor(options: CodeStoreOptions) {
     this.#options = options;
@@ -71,7 +73,7 @@ export class CodeStore implements AsyncDisposable {
    * there.
    */
   static async open(options: CodeStoreOptions): Promise<CodeStore> {
-    mkdirSync(options.root, { recursive: true, mode: 0o711 });
+    mkdirSync(options.root, { recursive: true, mode: 0o700 });
     const store = new CodeStore(options);
     const missing = new Map([...options.named()].map((digest) => [digestHex(digest), digest]));
     const orphans = readdirSync(options.root).filter((name) => !missing.delete(name));
@@ -138,8 +140,10 @@ export class CodeStore implements AsyncDisposable {
     const unfinished = join(root, `${UNFINISHED}${random.hex(8)}`);
     const limits = this.#zipLimits;
     try {
-      if (sizeBytes > APART_BYTES) await unzipApart({ path, folder: unfinished, limits });
-      else await unzip(path, unfinished, limits);
+      // One thread at a time: there are as many requests as clients send.
+      if (sizeBytes > APART_BYTES) {
+        await this.#locks.run('apart', () => unzipApart({ path, folder: unfinished, limits }));
+      } else await unzip(path, unfinished, limits);
       await rename(unfinished, this.folder(digest));
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
@@ -180,7 +184,7 @@ export class CodeStore implements AsyncDisposable {
   }
 
   async #drop(digest: Digest): Promise<void> {
-    const { root, random, logger, collectStore, named } = this.#options;
+    const { root, random, logger, named } = this.#options;
     if (this.#held.has(digest) || named().has(digest)) return;
     const aside = join(root, `${REMOVED}${random.hex(8)}`);
     try {
@@ -191,9 +195,24 @@ export class CodeStore implements AsyncDisposable {
     }
     try {
       await rm(aside, { recursive: true, force: true });
-      await collectStore();
+      await this.#collect();
     } catch (error) {
       logger.warn({ digest, error: errorMessage(error) }, 'code that nothing needs cannot be removed yet');
+    }
+  }
+
+  /** One collection for all that goes while another runs. */
+  async #collect(): Promise<void> {
+    this.#isMoreToCollect = true;
+    if (this.#isCollecting) return;
+    this.#isCollecting = true;
+    try {
+      while (this.#isMoreToCollect) {
+        this.#isMoreToCollect = false;
+        await this.#options.collectStore();
+      }
+    } finally {
+      this.#isCollecting = false;
     }
   }
 

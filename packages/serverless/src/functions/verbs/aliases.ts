@@ -19,7 +19,7 @@ import {
   requireRevision,
   validationError,
 } from '../errors.ts';
-import { type AliasRecord, without } from '../function-record.ts';
+import { type AliasRecord, entryOf, without } from '../function-record.ts';
 import { pageOf } from '../pages.ts';
 
 const NAME = /^(?!\d+$)[a-zA-Z0-9-_]{1,128}$/;
@@ -42,7 +42,7 @@ export function createAlias(
   const version = requireTargetVersion(target, input.FunctionVersion ?? '');
   const weights = checkWeights(target, version, input.RoutingConfig);
   const arn = functionArn(target.place, target.record.name, name);
-  if (target.record.aliases[name] !== undefined) throw conflict(`Alias already exists: ${arn}`);
+  if (entryOf(target.record.aliases, name) !== undefined) throw conflict(`Alias already exists: ${arn}`);
   const description = input.Description ?? '';
   return save(context, target, { name, version, description, weights, revisionId: newRevision(context) });
 }
@@ -103,7 +103,7 @@ export function deleteAlias(
 ): object {
   const { record } = openTarget(context, { FunctionName: input.FunctionName }, call);
   const name = input.Name ?? '';
-  if (record.aliases[name] !== undefined) {
+  if (entryOf(record.aliases, name) !== undefined) {
     context.provisionedStatus.delete(`${record.name}:${name}`);
     context.registry.save({
       ...record,
@@ -119,7 +119,7 @@ export function deleteAlias(
 
 /** @throws NotFound in Lambda's words */
 function requireAlias({ record, place }: Target, name: string | undefined): AliasRecord {
-  const alias = record.aliases[name ?? ''];
+  const alias = entryOf(record.aliases, name ?? '');
   if (alias === undefined) throw notFound(`Cannot find alias arn: ${functionArn(place, record.name, name)}`);
   return alias;
 }
@@ -133,7 +133,7 @@ function requireTargetVersion({ record, place }: Target, version: string): strin
       'Member must satisfy regular expression pattern: (\\$LATEST|[0-9]+)',
     );
   }
-  if (record.published[version] !== undefined) return version;
+  if (entryOf(record.published, version) !== undefined) return version;
   throw functionNotFound(functionArn(place, record.name, version));
 }
 
@@ -164,7 +164,8 @@ function checkWeights(
     if (version === LATEST) {
       throw invalidParameter('$LATEST is not supported for an alias pointing to more than 1 version');
     }
-    if (record.published[other] === undefined) throw functionNotFound(functionArn(place, record.name, other));
+    if (entryOf(record.published, other) === undefined)
+      throw functionNotFound(functionArn(place, record.name, other));
   }
   return weights;
 }

@@ -1,5 +1,4 @@
 import type {
-  FunctionConfiguration,
   GetFunctionCodeSigningConfigResponse,
   ListCodeSigningConfigsResponse,
 } from '@aws-sdk/client-lambda';
@@ -15,7 +14,7 @@ export function getCodeSigningConfig({
   CodeSigningConfigArn: arn,
 }: {
   readonly CodeSigningConfigArn: string | undefined;
-}): FunctionConfiguration {
+}): never {
   throw notFound(`The Lambda code signing configuration ${arn} can not be found.`);
 }
 

@@ -22,7 +22,7 @@ import {
   type Target,
 } from '../context.ts';
 import { conflict, invalidParameter, validationError } from '../errors.ts';
-import { type FunctionRecord, type ProvisionedRecord, without } from '../function-record.ts';
+import { entryOf, type FunctionRecord, type ProvisionedRecord, without } from '../function-record.ts';
 import { pageOf } from '../pages.ts';
 import { formatTime, present } from '../wire.ts';
 
@@ -125,7 +125,7 @@ export function getProvisionedConcurrencyConfig(
   call: AwsCall,
 ): GetProvisionedConcurrencyConfigResponse {
   const target = openProvisionedTarget(context, input, call);
-  const provisioned = target.record.provisioned[target.qualifier];
+  const provisioned = entryOf(target.record.provisioned, target.qualifier);
   if (provisioned === undefined) {
     throw awsError(
       'NotFound',
@@ -163,7 +163,7 @@ export function deleteProvisionedConcurrencyConfig(
 ): object {
   const target = openProvisionedTarget(context, input, call);
   const { record, qualifier } = target;
-  if (record.provisioned[qualifier] !== undefined) {
+  if (entryOf(record.provisioned, qualifier) !== undefined) {
     context.provisionedStatus.delete(statusKey(target));
     context.registry.save({ ...record, provisioned: without(record.provisioned, qualifier) });
   }
@@ -198,10 +198,10 @@ function requireNoOtherProvisioned({ record, qualifier }: Target & { readonly qu
   const { aliases, provisioned } = record;
   if (isVersionNumber(qualifier)) {
     const isPointed = Object.values(aliases).some(
-      ({ name, version }) => version === qualifier && provisioned[name] !== undefined,
+      ({ name, version }) => version === qualifier && entryOf(provisioned, name) !== undefined,
     );
     if (isPointed) throw conflict('Version is pointed by a Provisioned Concurrency alias');
-  } else if (provisioned[aliases[qualifier]?.version ?? ''] !== undefined) {
+  } else if (entryOf(provisioned, entryOf(aliases, qualifier)?.version ?? '') !== undefined) {
     throw conflict(
       "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version",
     );

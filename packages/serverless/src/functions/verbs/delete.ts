@@ -26,7 +26,7 @@ export function deleteFunction(
   }
   if (!isVersionNumber(qualifier)) throw invalidParameter('Deletion of aliases is not currently supported.');
   const users = Object.values(record.aliases)
-    .filter(({ version, weights }) => version === qualifier || qualifier in weights)
+    .filter(({ version, weights }) => version === qualifier || Object.hasOwn(weights, qualifier))
     .map(({ name }) => name);
   if (users.length > 0) {
     throw conflict(

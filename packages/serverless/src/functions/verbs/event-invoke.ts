@@ -20,7 +20,7 @@ import {
   type Target,
 } from '../context.ts';
 import { invalidParameter, notFound } from '../errors.ts';
-import { type EventInvokeRecord, without } from '../function-record.ts';
+import { type EventInvokeRecord, entryOf, without } from '../function-record.ts';
 import { pageOf } from '../pages.ts';
 import { present } from '../wire.ts';
 
@@ -89,7 +89,7 @@ function openVersioned(context: FunctionsContext, input: FunctionInput, call: Aw
 
 /** @throws NotFound in Lambda's words */
 function requireConfig({ record, qualifier, place }: Target): EventInvokeRecord {
-  const config = record.eventInvokeConfigs[keyOf(qualifier)];
+  const config = entryOf(record.eventInvokeConfigs, keyOf(qualifier));
   if (config !== undefined) return config;
   throw notFound(
     `The function ${functionArn(place, record.name, keyOf(qualifier))} doesn't have an EventInvokeConfig`,

@@ -17,7 +17,7 @@ import {
   type Target,
 } from '../context.ts';
 import { invalidParameter, noSuchResource } from '../errors.ts';
-import { without } from '../function-record.ts';
+import { entryOf, without } from '../function-record.ts';
 import { formatPolicy, toStatement, withoutStatement, withStatement } from '../policy.ts';
 
 /** Lets somebody use a function, one of its versions or an alias. @throws NotFound, InvalidArgument, Conflict */
@@ -45,7 +45,7 @@ export function addPermission(
   });
   const key = keyOf(qualifier);
   const revisions = { given: input.RevisionId, next: newRevision(context) };
-  const policy = withStatement(record.policies[key], statement, revisions);
+  const policy = withStatement(entryOf(record.policies, key), statement, revisions);
   context.registry.save({ ...record, policies: { ...record.policies, [key]: policy } });
   return { Statement: JSON.stringify(statement) };
 }
@@ -59,7 +59,7 @@ export function removePermission(
   const { record, qualifier } = openPolicyTarget(context, input, call);
   const key = keyOf(qualifier);
   const revisions = { given: input.RevisionId, next: newRevision(context) };
-  const policy = withoutStatement(record.policies[key], input.StatementId ?? '', revisions);
+  const policy = withoutStatement(entryOf(record.policies, key), input.StatementId ?? '', revisions);
   const others = without(record.policies, key);
   context.registry.save({
     ...record,
@@ -76,7 +76,7 @@ export function getPolicy(
 ): GetPolicyResponse {
   const target = openTarget(context, input, call);
   requireVersion(target);
-  const policy = target.record.policies[keyOf(target.qualifier)];
+  const policy = entryOf(target.record.policies, keyOf(target.qualifier));
   if (policy === undefined) throw noSuchResource();
   return { Policy: formatPolicy(policy), RevisionId: policy.revisionId };
 }

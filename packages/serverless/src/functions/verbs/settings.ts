@@ -13,7 +13,7 @@ import { functionArn } from '../arn.ts';
 import { checkOneOf } from '../configuration.ts';
 import { type FunctionInput, type FunctionsContext, keyOf, openTarget, requireVersion } from '../context.ts';
 import { invalidParameter } from '../errors.ts';
-import type { RuntimeManagementRecord } from '../function-record.ts';
+import { entryOf, type RuntimeManagementRecord } from '../function-record.ts';
 import { present } from '../wire.ts';
 
 /** Kept as it was said: runtimes here are updated with Slipway. @throws NotFound, InvalidArgument */
@@ -52,7 +52,8 @@ export function getRuntimeManagementConfig(
   const target = openTarget(context, input, call);
   requireVersion(target);
   const { record, place, qualifier } = target;
-  const { updateRuntimeOn = 'Auto', runtimeVersionArn } = record.runtimeManagement[keyOf(qualifier)] ?? {};
+  const { updateRuntimeOn = 'Auto', runtimeVersionArn } =
+    entryOf(record.runtimeManagement, keyOf(qualifier)) ?? {};
   return {
     UpdateRuntimeOn: updateRuntimeOn,
     FunctionArn: functionArn(place, record.name, qualifier),

@@ -20,7 +20,7 @@ import {
   type Target,
 } from '../context.ts';
 import { conflict, noSuchResource, validationError } from '../errors.ts';
-import { type UrlRecord, without } from '../function-record.ts';
+import { entryOf, type UrlRecord, without } from '../function-record.ts';
 import { pageOf } from '../pages.ts';
 import { present } from '../wire.ts';
 import { hostOf } from './read.ts';
@@ -38,7 +38,7 @@ export function createFunctionUrlConfig(
   const target = openUrlTarget(context, input, call);
   checkUrl(input);
   const { record, place, qualifier } = target;
-  if (record.urls[keyOf(qualifier)] !== undefined) {
+  if (entryOf(record.urls, keyOf(qualifier)) !== undefined) {
     throw conflict(
       `Failed to create function url config for [functionArn = ${functionArn(place, record.name, qualifier)}]. Error message:  FunctionUrlConfig exists for this Lambda function`,
     );
@@ -130,7 +130,7 @@ function openUrlTarget(context: FunctionsContext, input: FunctionInput, call: Aw
 }
 
 function requireUrl({ record, qualifier }: Target): UrlRecord {
-  const url = record.urls[keyOf(qualifier)];
+  const url = entryOf(record.urls, keyOf(qualifier));
   if (url === undefined) throw noSuchResource();
   return url;
 }
