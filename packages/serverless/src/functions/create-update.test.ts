@@ -323,6 +323,29 @@ test('what functions have beyond Lambda’s is said in tags, a source folder ove
   assert.notEqual(after.revisionId, before.revisionId);
 });
 
+test('a package that proves bad while it is unpacked leaves nothing', async (t) => {
+  const { call, root } = await openTestFunctions(t);
+  const entries = Array.from({ length: 200 }, (_, index) => ({ name: `d${index}/f`, content: `${index}` }));
+  const ZipFile = zipOf([...entries, { name: 'bad', content: 'x', says: { crc: 1 } }, ...entries]);
+  await assert.rejects(call('CreateFunction', newFunction('bad', { Code: { ZipFile } })), /Could not unzip/);
+  assert.deepEqual(readdirSync(join(root, 'functions/code')), []);
+  while (readdirSync(join(root, 'content/blobs/sha256')).length > 0) await systemClock.sleep(5);
+});
+
+test('code that was taken for nothing goes too', async (t) => {
+  const { call, root, runTimers } = await openTestFunctions(t, { limits: { unzippedBytes: 500 } });
+  const { LayerVersionArn } = await call<{ LayerVersionArn: string }>('PublishLayerVersion', {
+    LayerName: 'lib',
+    Content: { ZipFile: zipOf([{ name: 'lib', content: 'x'.repeat(400), isStored: true }]) },
+  });
+  const code = { ZipFile: zipOf([{ name: 'index.js', content: 'y'.repeat(400), isStored: true }]) };
+  const request = newFunction('large', { Code: code, Layers: [LayerVersionArn] });
+  await assert.rejects(call('CreateFunction', request), /Unzipped size/);
+  runTimers();
+  while (readdirSync(join(root, 'functions/code')).length > 1) await systemClock.sleep(5);
+  while (readdirSync(join(root, 'content/blobs/sha256')).length > 1) await systemClock.sleep(5);
+});
+
 test('code is there once, however many have it, and stays until nothing has it', async (t) => {
   const { call, settled, root, runTimers } = await openTestFunctions(t);
   const folders = () => readdirSync(join(root, 'functions/code'));

@@ -12,7 +12,7 @@ import {
   type Random,
 } from '@slipway/base';
 import { type Digest, digestHex } from '@slipway/oci';
-import type { Store } from '@slipway/store';
+import type { BlobInfo, Store } from '@slipway/store';
 import { invalidParameter } from '../errors.ts';
 import type { ZipRecord } from '../function-record.ts';
 import type { FunctionLimits } from '../limits.ts';
@@ -100,31 +100,24 @@ export class CodeStore implements AsyncDisposable {
    * @throws InvalidArgument InvalidParameterValueException in Lambda's words
    */
   async take(bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<TakenZip> {
-    const { store } = this.#options;
-    const lease = store.leases.acquire();
+    const stack = new AsyncDisposableStack();
+    const lease = stack.use(this.#options.store.leases.acquire());
     try {
-      await using ingest = await store.content.ingest();
-      for await (const chunk of bytes) await ingest.write(chunk);
-      const { digest, sizeBytes } = await ingest.commit();
+      const { digest, sizeBytes } = await this.#write(bytes);
       lease.add({ blobs: [digest] });
-      const held = this.#hold(digest);
-      try {
-        const unzippedBytes = await this.#check(digest, sizeBytes);
-        await this.ensure(digest);
-        return {
-          code: { kind: 'Zip', digest, sizeBytes, unzippedBytes },
-          [Symbol.asyncDispose]: async () => {
-            held[Symbol.dispose]();
-            await lease[Symbol.asyncDispose]();
-          },
-        };
-      } catch (error) {
-        held[Symbol.dispose]();
-        this.dropLater(digest);
-        throw error;
-      }
+      stack.use(this.#hold(digest));
+      const unzippedBytes = await this.#check(digest, sizeBytes);
+      await this.ensure(digest);
+      return {
+        code: { kind: 'Zip', digest, sizeBytes, unzippedBytes },
+        [Symbol.asyncDispose]: async () => {
+          await stack.disposeAsync();
+          if (!this.#options.named().has(digest)) this.dropLater(digest);
+        },
+      };
     } catch (error) {
-      await lease[Symbol.asyncDispose]();
+      await stack.disposeAsync();
+      this.#behind(this.#collect());
       throw error;
     }
   }
@@ -157,8 +150,7 @@ export class CodeStore implements AsyncDisposable {
   dropLater(digest: Digest): void {
     const grace = this.#options.clock.timer(this.#options.graceMs, () => {
       this.#graces.delete(grace);
-      const removal = this.#drop(digest).finally(() => this.#removals.delete(removal));
-      this.#removals.add(removal);
+      this.#behind(this.#drop(digest));
     });
     this.#graces.add(grace);
   }
@@ -183,8 +175,27 @@ export class CodeStore implements AsyncDisposable {
     };
   }
 
+  async #write(bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<BlobInfo> {
+    await using ingest = await this.#options.store.content.ingest();
+    for await (const chunk of bytes) await ingest.write(chunk);
+    return await ingest.commit();
+  }
+
+  /** Goes on behind the answer; what fails now is tried again by the next removal, or the next start. */
+  #behind(work: Promise<void>): void {
+    const removal = work
+      .catch((error: unknown) => {
+        this.#options.logger.warn(
+          { error: errorMessage(error) },
+          'code that nothing needs cannot be removed yet',
+        );
+      })
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
+
   async #drop(digest: Digest): Promise<void> {
-    const { root, random, logger, named } = this.#options;
+    const { root, random, named } = this.#options;
     if (this.#held.has(digest) || named().has(digest)) return;
     const aside = join(root, `${REMOVED}${random.hex(8)}`);
     try {
@@ -193,12 +204,8 @@ export class CodeStore implements AsyncDisposable {
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
     }
-    try {
-      await rm(aside, { recursive: true, force: true });
-      await this.#collect();
-    } catch (error) {
-      logger.warn({ digest, error: errorMessage(error) }, 'code that nothing needs cannot be removed yet');
-    }
+    await rm(aside, { recursive: true, force: true });
+    await this.#collect();
   }
 
   /** One collection for all that goes while another runs. */

@@ -10,6 +10,8 @@ import { BadZip, checkLinks, type PlannedEntry, planZip, type ZipEntry, type Zip
 const UNIX_MAKERS = new Set([3, 19]);
 const LONGEST_TARGET = 4096;
 const OPEN_AT_ONCE = 8;
+/** Of folders that the zip does not name. */
+const FOLDER_MODE = 0o755;
 /** Entries up to this are inflated in one call. */
 const AT_ONCE_BYTES = 1 << 20;
 /** With more, the whole file system is brought to the disk at once. */
@@ -77,19 +79,21 @@ export async function unzip(path: string, folder: string, limits: ZipLimits): Pr
   const { plan } = opened;
   const targets = await readTargets(opened);
   checkLinks(targets);
-  await mkdir(folder, { mode: 0o755 });
+  await mkdir(folder);
   const folders = foldersOf(plan);
-  for (const name of folders) await mkdir(join(folder, name), { mode: 0o755 });
+  for (const name of folders) await mkdir(join(folder, name));
   const files = [...plan.values()].filter(({ kind }) => kind === 'file');
-  await mapConcurrent(files, OPEN_AT_ONCE, (file) => writeFile(opened, file, join(folder, file.path)));
+  await writeFiles(opened, files, folder);
   for (const [name, target] of targets) await symlink(target, join(folder, name));
   // Permissions last, the deepest first: a folder may forbid what is written into it.
   for (const name of folders.toReversed()) {
-    const planned = plan.get(name);
-    if (planned !== undefined) await chmod(join(folder, name), planned.mode);
+    await chmod(join(folder, name), plan.get(name)?.mode ?? FOLDER_MODE);
   }
-  if (plan.size > SYNCED_ONE_BY_ONE)
-    return await withOpen(folder, (handle) => syscalls.syncFileSystem(handle.fd));
+  await chmod(folder, FOLDER_MODE);
+  if (plan.size > SYNCED_ONE_BY_ONE) {
+    await withOpen(folder, (handle) => syscalls.syncFileSystem(handle.fd));
+    return;
+  }
   for (const name of [...files.map((file) => file.path), ...folders, '.']) {
     await withOpen(join(folder, name), (handle) => handle.sync());
   }
@@ -116,6 +120,20 @@ function foldersOf(plan: ReadonlyMap<string, PlannedEntry>): string[] {
   };
   for (const { path, kind } of plan.values()) add(kind === 'folder' ? path : dirname(path));
   return [...folders];
+}
+
+/** Ends when nothing is written any more, also when one of them fails. */
+async function writeFiles(opened: OpenZip, files: readonly PlannedEntry[], folder: string): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
+  await mapConcurrent(files, OPEN_AT_ONCE, async (file) => {
+    if (failure !== undefined) return;
+    try {
+      await writeFile(opened, file, join(folder, file.path));
+    } catch (error) {
+      failure ??= { error };
+    }
+  });
+  if (failure !== undefined) throw failure.error;
 }
 
 async function writeFile(opened: OpenZip, planned: PlannedEntry, path: string): Promise<void> {
