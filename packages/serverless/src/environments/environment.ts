@@ -82,9 +82,12 @@ export interface Report {
 /** Makes execution environments. */
 export interface Environments extends AsyncDisposable {
   /**
-   * Starts and initialises one. Initialisation is bounded (10 s on demand; the function's time-out when provisioned).
-   * @throws FunctionStartError (an `awsError`) when the runtime exits or reports `init/error`: its details carry what the
-   * caller is answered
+   * Starts and initialises one. On demand, initialisation is bounded by 10 s, and when the function's code exits, hangs or
+   * reports `init/error` there, an environment is answered all the same: its first invocation initialises again, within the
+   * function's time-out, as AWS has it, and ends with what went wrong (`exit`). Provisioned, it is bounded by the
+   * function's time-out.
+   * @throws FailedPrecondition FunctionStartError: the code failed while provisioned; Unavailable while the runtime's image
+   * is being made; what the engine says when a container cannot be made
    */
   open(
     version: FunctionVersion,
