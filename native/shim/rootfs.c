@@ -154,3 +154,55 @@ bool rootfs_mount(const struct rootfs *r, char *why, size_t size) {
   }
   return mount_layers(r, why, size) && bind_all(r, why, size);
 }
+
+/* The folders as one read-only tree that is mounted nowhere; `scratch` is where it stands for a moment. */
+static int detached_tree(char *scratch, char **lower, char *why, size_t size) {
+  const struct rootfs r = {.path = scratch, .lower = lower, .upper = "", .work = "", .options = ""};
+  if (!mount_layers(&r, why, size)) return -1;
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, scratch, 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+  if (tree < 0) fail(why, size, "cannot take the tree of", lower[0]);
+  umount2(scratch, MNT_DETACH);
+  struct {
+    uint64_t set, clear, propagation, userns;
+  } attributes = {.set = MS_RDONLY | MS_NOSUID | MS_NODEV, .propagation = MS_PRIVATE};
+  if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) return tree;
+  fail(why, size, "cannot protect the tree of", lower[0]);
+  close(tree);
+  return -1;
+}
+
+#define MAX_GRAFTS 8
+
+/*
+ * The trees are made in our own namespace and moved while we are in the container's: a process of one thread may enter one
+ * and come back, and the container's own processes have no part in it.
+ */
+bool rootfs_graft(char *scratch, pid_t container, struct strings *s, char *why, size_t size) {
+  const char *temporary = next_string(s), *targets[MAX_GRAFTS];
+  int trees[MAX_GRAFTS], count = 0;
+  bool ok = temporary != NULL;
+  for (const char *target; ok && s->at < s->end && (target = next_string(s));) {
+    char **lower = next_list(s);
+    ok = lower && lower[0] && count < MAX_GRAFTS;
+    if (!ok) snprintf(why, size, "the request to graft is not well-formed");
+    else ok = (trees[count] = detached_tree(scratch, lower, why, size)) >= 0;
+    if (ok) targets[count++] = target;
+    free(lower);
+  }
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/mnt", container);
+  int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), there = open(path, O_RDONLY | O_CLOEXEC);
+  if (ok && (own < 0 || there < 0 || setns(there, CLONE_NEWNS) < 0)) ok = fail(why, size, "cannot enter", path);
+  else if (ok) {
+    for (int i = 0; ok && i < count; i++)
+      if (syscall(SYS_move_mount, trees[i], "", AT_FDCWD, targets[i], 4 /* MOVE_MOUNT_F_EMPTY_PATH */) < 0)
+        ok = fail(why, size, "cannot graft to", targets[i]);
+    if (ok && *temporary && mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, temporary) < 0)
+      ok = fail(why, size, "cannot resize", "/tmp");
+    if (setns(own, CLONE_NEWNS) < 0) _exit(1);
+  }
+  while (count > 0) close(trees[--count]);
+  if (own >= 0) close(own);
+  if (there >= 0) close(there);
+  return ok;
+}

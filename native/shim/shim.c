@@ -46,6 +46,7 @@ static struct process *processes[MAX_PROCESSES];
 static int process_count, listener, connection = -1, signals;
 static struct buffer incoming, outgoing;
 static const char *socket_path;
+static char *rootfs_path;
 static char failure[512];
 static char *cookie = "", *exit_path = "", *memory_cgroup = "", *state_folder = "", **cgroups, **delete_argv;
 static int memory_cgroup_version;
@@ -304,18 +305,19 @@ static void reap(void) {
 
 /* ---- streams ---- */
 
-static void read_output(struct process *p, int which) {
+static bool read_output(struct process *p, int which) {
   static char chunk[65536];
   ssize_t n = read(p->out[which], chunk, sizeof chunk);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n <= 0) { /* A terminal answers EIO when nobody has it open any more. */
     close_fd(&p->out[which]);
     if (p->handle == 0) log_end(&p->log[which]);
-    return;
+    return false;
   }
   p->quiet_at = monotonic_ms() + QUIET_MS;
   if (p->handle == 0) log_add(&p->log[which], chunk, (size_t)n);
   if (p->attached) tell('O', which + 1, p->handle, chunk, (size_t)n);
+  return true;
 }
 
 static void write_stdin(struct process *p) {
@@ -439,6 +441,20 @@ static void start_container(char *payload, size_t size) {
   start_process(0, &s, NULL); /* The strings live as long as the shim. */
 }
 
+/* What a process has written up to now is told before the answer: a pipe holds less than these reads take. */
+static void drain(struct process *p) {
+  for (int w = 0; w < 2; w++)
+    for (int i = 0; i < 4 && p->started && p->out[w] >= 0 && read_output(p, w); i++) continue;
+}
+
+static void graft(uint16_t handle, char *data, size_t size) {
+  struct process *first = find(0);
+  struct strings s = {data, data + size};
+  char why[512] = "the container does not run";
+  bool ok = first && first->started && !first->dead && rootfs_graft(rootfs_path, first->pid, &s, why, sizeof why);
+  tell_text('T', handle, "%s", ok ? "" : why);
+}
+
 static void receive(struct header h, char *data) {
   struct process *p = find(h.handle);
   uint32_t size = h.size;
@@ -478,6 +494,11 @@ static void receive(struct header h, char *data) {
   case 'A':
     if (p) p->attached = h.stream != 0;
     return;
+  case 'T':
+    return graft(h.handle, data, size);
+  case 'Y':
+    if (p) drain(p);
+    return tell('Y', 0, h.handle, "", 0);
   case 'P': /* Someone who is attached is slow. What a dead process left in its pipe is read all the same. */
     if (p) p->held = h.stream != 0;
     return;
@@ -536,6 +557,7 @@ static void on_console(struct process *p, int which) {
   (void)which;
   receive_console(p);
 }
+static void on_output(struct process *p, int which) { read_output(p, which); }
 static void on_stdin(struct process *p, int which) {
   (void)which;
   write_stdin(p);
@@ -570,7 +592,7 @@ static void turn(void) {
     struct process *p = processes[i];
     if (p->console >= 0) WATCH(p->console, POLLIN, on_console, p, 0);
     for (int w = 0; w < 2; w++)
-      if (p->started && !p->reported && p->out[w] >= 0 && !held && (!p->held || p->dead)) WATCH(p->out[w], POLLIN, read_output, p, w);
+      if (p->started && !p->reported && p->out[w] >= 0 && !held && (!p->held || p->dead)) WATCH(p->out[w], POLLIN, on_output, p, w);
     if (p->started && p->in >= 0 && (buffer_size(&p->stdin_waits) || p->close_stdin)) WATCH(p->in, POLLOUT, on_stdin, p, 0);
   }
 #undef WATCH
@@ -596,6 +618,7 @@ static bool undelivered(void) {
 _Noreturn void shim_main(int listen_fd, const char *path, struct rootfs *r) {
   listener = listen_fd;
   socket_path = path;
+  rootfs_path = r->path;
   signal(SIGCHLD, SIG_DFL);
   sigset_t child;
   sigemptyset(&child);

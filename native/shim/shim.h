@@ -41,6 +41,11 @@ bool rootfs_enter_namespace(char *why, size_t why_size);
 /* A program that a container could otherwise reach through /proc/PID/exe. */
 void rootfs_protect(const char *program);
 bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);
+/*
+ * Puts folders, read-only, into a container that runs. `s` holds options of a remount of its /tmp, or nothing, and for each
+ * graft the target and the list of folders, top first. `scratch` is any folder.
+ */
+bool rootfs_graft(char *scratch, pid_t container, struct strings *s, char *why, size_t why_size);
 
 /* log.c: Docker's json-file format. */
 struct log_stream {

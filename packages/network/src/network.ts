@@ -140,6 +140,17 @@ export interface Networks extends AsyncDisposable {
   setNames(containerId: string, networkId: string, names: readonly string[]): void;
   /** Byte and packet counts by interface name inside the container. */
   counters(containerId: string): Promise<Readonly<Record<string, InterfaceCounters>>>;
+  /**
+   * A socket that listens on a port of 127.0.0.1 *inside* a namespace, as a descriptor of this process: for
+   * `net.Server.listen`, which owns it from then on. Only processes in the namespace can reach it.
+   * @throws Internal, reason EADDRINUSE for a taken port
+   */
+  listenInside(netnsPath: HostPath, port: number): Promise<number>;
+  /**
+   * A socket that is connecting to a port of 127.0.0.1 inside a namespace, as a descriptor of this process: for
+   * `new net.Socket`, which tells when nobody listens there.
+   */
+  connectInside(netnsPath: HostPath, port: number): Promise<number>;
   /** The name server to put into `resolv.conf` for a container on this network; undefined where names are not resolved. */
   nameServer(networkId: string): string | undefined;
   /**

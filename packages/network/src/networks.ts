@@ -350,6 +350,14 @@ class HostNetworks implements Networks {
     return await this.#kernel.run('readCounters', this.#sandbox(containerId).netnsPath);
   }
 
+  async listenInside(netnsPath: HostPath, port: number): Promise<number> {
+    return await this.#kernel.run('listenInside', netnsPath, port);
+  }
+
+  async connectInside(netnsPath: HostPath, port: number): Promise<number> {
+    return await this.#kernel.run('connectInside', netnsPath, port);
+  }
+
   nameServer(networkId: string): string | undefined {
     const bridge = this.#bridges.find(networkId);
     return bridge?.nameServer === undefined ? undefined : bridge.network.subnets[0]?.gateway;

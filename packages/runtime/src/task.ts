@@ -115,6 +115,18 @@ export interface Task extends Process {
   signalAll(signal: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /**
+   * Puts folders into the container while it runs, read-only and without devices or set-user-ids, in one go.
+   * @throws NotImplemented for a runtime whose containers cannot be entered; FailedPrecondition when it does not run;
+   * Internal with the kernel's words
+   */
+  graft(options: GraftOptions): Promise<void>;
+  /** Resolves when all that its processes have written up to now was delivered; at once when it has ended. */
+  flush(): Promise<void>;
+  /** Changes limits in the kernel at once, without the runtime, which keeps thinking of the old ones. */
+  limit(limits: TaskLimits): void;
+  /** A look at the most memory that it used since the last reset, of all its processes. */
+  memoryPeak(): MemoryPeak;
   update(resources: OciLinuxResources): Promise<void>;
   /** Process ids on the host. */
   pids(): Promise<number[]>;
@@ -122,6 +134,28 @@ export interface Task extends Process {
   metrics(): Promise<TaskMetrics>;
   /** After `exited`: the runtime's state, cgroups, mounts and the shim are gone when this resolves. Idempotent. */
   delete(): Promise<void>;
+}
+
+export interface GraftOptions {
+  /** Sources are folders of the host, topmost first; targets are folders of the container. */
+  readonly mounts: readonly { readonly target: string; readonly sources: readonly HostPath[] }[];
+  /** The new size of a tmpfs at `/tmp`. */
+  readonly tmpSizeBytes?: number | undefined;
+}
+
+/** Undefined ones stay as they are. */
+export interface TaskLimits {
+  /** Swap is not given beyond it. */
+  readonly memoryBytes?: number | undefined;
+  /** Time on processors in each period, of which as much again is saved up while nothing runs; `max`: no limit. */
+  readonly cpu?: { readonly quotaUs: number; readonly periodUs: number } | 'max' | undefined;
+}
+
+/** Open until it is disposed. */
+export interface MemoryPeak extends Disposable {
+  readBytes(): number;
+  /** From now on. Kernels that cannot go on counting. */
+  reset(): void;
 }
 
 /** Cgroup accounting in one form for v1 and v2. Fields a host does not account are undefined. */

@@ -2,7 +2,7 @@ import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api
 import type { ContainerId, HostPath } from '@slipway/base';
 import type { NetworkSandbox } from '@slipway/network';
 import type { ChainId, ImageId } from '@slipway/oci';
-import type { Process, Task } from '@slipway/runtime';
+import type { Process, SpecMount, Task } from '@slipway/runtime';
 import type { OutputHub } from './run/output-hub.ts';
 import type { ContainerState, Ended } from './state.ts';
 
@@ -62,6 +62,8 @@ export interface Container {
   readonly folder: HostPath;
   /** Output of its current or next run goes here first: attach subscribes before the start. */
   output: OutputHub;
+  /** What the one who made it in this process adds to its runs. Not persisted: it is not for containers that stay. */
+  readonly additions: RunAdditions | undefined;
   /** While it runs. */
   task: Task | undefined;
   /** Its network namespace, while it runs and has one of its own. Persisted, to be adopted. */
@@ -73,6 +75,13 @@ export interface Container {
   nextExit: PromiseWithResolvers<Ended>;
   /** Resolves when it is gone. */
   readonly removed: PromiseWithResolvers<Ended>;
+}
+
+/** Beyond what the definition says. */
+export interface RunAdditions {
+  readonly mounts: readonly SpecMount[];
+  /** Called when the network namespace is there, before the first process runs. */
+  readonly onNetwork: (netnsPath: HostPath) => Promise<void>;
 }
 
 export interface Exec {

@@ -11,6 +11,7 @@ import { containerRoutes } from './routes.ts';
 import { adoptContainers } from './run/adopt.ts';
 import { forgetRestart } from './run/restarts.ts';
 import { supervise } from './run/supervise.ts';
+import { type ContainerSandbox, openSandbox, removeSandboxes, type SandboxRequest } from './sandbox.ts';
 import { isRunning } from './state.ts';
 import { connectContainer, disconnectContainer } from './verbs/connect.ts';
 import { stopForShutdown } from './verbs/stop.ts';
@@ -66,6 +67,16 @@ export class ContainerService implements AsyncDisposable {
   /** Every container in docker's short form with sizes, for `system df`. */
   async usage(): Promise<Record<string, unknown>[]> {
     return await listContainers(this.#context, { all: true, limit: 0, size: true, filters: new Map() });
+  }
+
+  /** For the slices that run things in containers of their own. @see openSandbox */
+  openSandbox(request: SandboxRequest): Promise<ContainerSandbox> {
+    return openSandbox(this.#context, request);
+  }
+
+  /** @see removeSandboxes */
+  removeSandboxes(label: string): Promise<number> {
+    return removeSandboxes(this.#context, label);
   }
 
   /** Stops everything that runs, side by side, each with its own time-out. */

@@ -14,7 +14,9 @@ import type { InterfaceCounters } from '../network.ts';
 import * as netlink from './netlink.ts';
 import {
   bindMount,
+  connectToLoopback,
   enterNetwork,
+  listenOnLoopback,
   NetlinkSocket,
   shareMount,
   unmount,
@@ -221,18 +223,28 @@ function joinBridges(attachments: readonly Attachment[]): void {
   }
 }
 
+/** A descriptor of this process, not of this thread: whoever gets it has to close it. */
+export const listenInside = (path: string, port: number): number => visit(path, () => listenOnLoopback(port));
+
+/** Like `listenInside`, of a socket that is connecting. */
+export const connectInside = (path: string, port: number): number =>
+  visit(path, () => connectToLoopback(port));
+
 function inNamespace<T>(path: string, work: (inside: NetlinkSocket) => T): T {
+  using inside = visit(path, () => new NetlinkSocket());
+  return work(inside);
+}
+
+/** A socket belongs for good to the namespace in which it was made. */
+function visit<T>(path: string, make: () => T): T {
   const fd = openSync(path, 'r');
   try {
     enterNetwork(fd);
-    let inside: NetlinkSocket;
     try {
-      inside = new NetlinkSocket();
+      return make();
     } finally {
       enterNetwork(hostNetnsFd);
     }
-    using socket = inside;
-    return work(socket);
   } finally {
     closeSync(fd);
   }

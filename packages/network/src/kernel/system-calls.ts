@@ -15,6 +15,12 @@ const calls = {
   send: libc.func('intptr_t send(int fd, const void *buffer, uintptr_t length, int flags)'),
   recv: libc.func('intptr_t recv(int fd, _Out_ void *buffer, uintptr_t length, int flags)'),
   close: libc.func('int close(int fd)'),
+  setsockopt: libc.func(
+    'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
+  ),
+  bind: libc.func('int bind(int fd, const void *address, unsigned int length)'),
+  listen: libc.func('int listen(int fd, int backlog)'),
+  connect: libc.func('int connect(int fd, const void *address, unsigned int length)'),
 };
 
 const CLONE_NEWNET = 0x40000000;
@@ -24,7 +30,13 @@ const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const AF_INET = 2;
+const SOCK_STREAM_CLOEXEC_NONBLOCK = 1 | 0o2000000 | 0o4000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const LISTEN_BACKLOG = 128;
 const EINTR = 4;
+const EINPROGRESS = 115;
 
 /** The name of an errno, e.g. `EEXIST`. */
 export const errnoName = (errno: number): string => getSystemErrorName(-errno);
@@ -61,6 +73,46 @@ export const unmount = (target: string): void => {
   if (name === 'EINVAL' || name === 'ENOENT') return;
   throw new SlipwayError('Internal', `cannot unmount ${target}: ${name}`, { reason: name });
 };
+
+/** A TCP socket that listens on a port of the loopback address, in the namespace that the thread is in. */
+export function listenOnLoopback(port: number): number {
+  return withSocket((fd) => {
+    const one = Buffer.from([1, 0, 0, 0]);
+    check(calls.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, one.length), 'cannot reuse an address');
+    const address = loopback(port);
+    check(calls.bind(fd, address, address.length), `cannot bind to 127.0.0.1:${port}`);
+    check(calls.listen(fd, LISTEN_BACKLOG), `cannot listen on 127.0.0.1:${port}`);
+  });
+}
+
+/** A TCP socket that is connecting to a port of the loopback address; whether that succeeds is seen by using it. */
+export function connectToLoopback(port: number): number {
+  return withSocket((fd) => {
+    const address = loopback(port);
+    const result = calls.connect(fd, address, address.length);
+    if (result < 0 && koffi.errno() !== EINPROGRESS) check(result, `cannot connect to 127.0.0.1:${port}`);
+  });
+}
+
+function withSocket(use: (fd: number) => void): number {
+  const fd = check(calls.socket(AF_INET, SOCK_STREAM_CLOEXEC_NONBLOCK, 0), 'cannot open a socket');
+  try {
+    use(fd);
+    return fd;
+  } catch (error) {
+    calls.close(fd);
+    throw error;
+  }
+}
+
+/** A `sockaddr_in`. @see ip(7) */
+function loopback(port: number): Buffer {
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(AF_INET, 0);
+  address.writeUInt16BE(port, 2);
+  address.set([127, 0, 0, 1], 4);
+  return address;
+}
 
 /** A request to the kernel that failed, with the errno's name as `reason`. */
 export interface NetlinkFailure {

@@ -128,12 +128,19 @@ export class OciDriver {
   }
 
   /**
+   * Whether a container is processes of the host in namespaces and a cgroup and nothing else, so that what the kernel
+   * can do to those need not be asked of the runtime.
+   */
+  get runsInCgroup(): boolean {
+    return this.loadsSeccompFilters || this.version.startsWith('runc');
+  }
+
+  /**
    * Where all state of the container is but its cgroups, so that removing both deletes it; undefined for a runtime that
    * keeps more.
    */
   stateFolder(id: string): string | undefined {
-    const isKnown = this.loadsSeccompFilters || this.version.startsWith('runc');
-    return isKnown ? join(this.stateDir, id) : undefined;
+    return this.runsInCgroup ? join(this.stateDir, id) : undefined;
   }
 
   deleteArgv(id: string): string[] {

@@ -33,6 +33,7 @@ export class ShimProcess implements Process {
   readonly #output: OutputChunk[] = [];
   #outputBytes = 0;
   #delivering = false;
+  #whenDelivered: Deferred<void> | undefined;
   #held = false;
   #ended: ExitStatus | undefined;
   #complete = false;
@@ -173,6 +174,13 @@ export class ShimProcess implements Process {
     this.#connection.send('K', this.#handle, number);
   }
 
+  /** Resolves when what has come was taken by every sink. */
+  async delivered(): Promise<void> {
+    if (!this.#delivering) return;
+    this.#whenDelivered ??= Promise.withResolvers<void>();
+    await this.#whenDelivered.promise;
+  }
+
   #detach(sink: AttachSink): void {
     if (!this.#sinks.delete(sink)) return;
     if (this.#sinks.size === 0 && this.#ended === undefined) this.#connection.send('A', this.#handle);
@@ -204,6 +212,8 @@ export class ShimProcess implements Process {
       if (this.#held && this.#outputBytes <= OUTPUT_WINDOW_BYTES / 2) this.#hold(false);
     }
     this.#delivering = false;
+    this.#whenDelivered?.resolve();
+    this.#whenDelivered = undefined;
     if (this.#ended !== undefined) this.#finish();
   }
 

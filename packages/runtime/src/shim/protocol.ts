@@ -15,7 +15,7 @@ export interface Frame {
 
 export type FrameType = keyof typeof frameNames;
 
-/** What each type says; the first eight come from the daemon. */
+/** What each type says; the first ten come from the daemon, and the last two of them are answered under the same letter. */
 export const frameNames = {
   B: 'begin the container',
   E: 'exec a process',
@@ -25,6 +25,8 @@ export const frameNames = {
   K: 'signal the process',
   A: 'send output, or no more of it',
   P: 'hold output, or no more',
+  T: 'graft folders into the container; done, or why not',
+  Y: 'tell what was written so far; it was told',
   H: 'hello: state of the shim',
   S: 'process started',
   F: 'process failed to start',

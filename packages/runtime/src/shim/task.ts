@@ -1,14 +1,25 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type HostPath, hostPath, SlipwayError } from '@slipway/base';
+import { type Deferred, type HostPath, hostPath, SlipwayError } from '@slipway/base';
+import { openMemoryPeak, setFrozen, writeLimits } from '../driver/cgroup-control.ts';
 import { cgroupDir } from '../driver/cgroup-host.ts';
 import { cgroupPids, readMetrics } from '../driver/metrics.ts';
 import type { OciLinuxResources } from '../spec/oci-spec.ts';
-import type { AttachSink, ExecOptions, ExitStatus, Process, Task, TaskMetrics } from '../task.ts';
+import type {
+  AttachSink,
+  ExecOptions,
+  ExitStatus,
+  GraftOptions,
+  MemoryPeak,
+  Process,
+  Task,
+  TaskLimits,
+  TaskMetrics,
+} from '../task.ts';
 import type { ShimConnection } from './connection.ts';
 import type { ShimHost } from './host.ts';
 import { ShimProcess, StartFailure } from './process.ts';
-import { encodeStrings, type Frame } from './protocol.ts';
+import { decodeStrings, encodeStrings, type Frame } from './protocol.ts';
 
 /** What the shim keeps for the daemon that adopts it. */
 export interface TaskCookie {
@@ -36,6 +47,9 @@ export class ShimTask implements Task {
   readonly #init: ShimProcess;
   readonly #processes = new Map<number, ShimProcess>();
   readonly #oomListeners = new Set<() => void>();
+  /** Answers that are waited for, in the order in which they were asked. */
+  readonly #grafts: Deferred<string>[] = [];
+  readonly #flushes: Deferred<void>[] = [];
   #nextHandle: number;
   #gone = false;
   readonly #deleted: Promise<void>;
@@ -149,12 +163,49 @@ export class ShimTask implements Task {
 
   async pause(): Promise<void> {
     this.#mustRun('pause');
-    await this.#driver.command(['pause', this.id]);
+    if (this.#driver.runsInCgroup) await this.#setFrozen(true);
+    else await this.#driver.command(['pause', this.id]);
   }
 
   async resume(): Promise<void> {
     this.#mustRun('resume');
-    await this.#driver.command(['resume', this.id]);
+    if (this.#driver.runsInCgroup) await this.#setFrozen(false);
+    else await this.#driver.command(['resume', this.id]);
+  }
+
+  async graft({ mounts, tmpSizeBytes }: GraftOptions): Promise<void> {
+    this.#mustRun('graft folders into');
+    if (!this.#driver.runsInCgroup) {
+      throw new SlipwayError('NotImplemented', `${this.runtime} takes no folders into a running container`);
+    }
+    const answer = Promise.withResolvers<string>();
+    this.#grafts.push(answer);
+    const tmp = tmpSizeBytes === undefined ? '' : `size=${tmpSizeBytes}`;
+    const request = mounts.flatMap(({ target, sources }) => [target, sources]);
+    this.#options.connection.send('T', 0, encodeStrings([tmp, ...request]));
+    const failure = await answer.promise;
+    if (failure !== '') throw new SlipwayError('Internal', `container ${this.id}: ${failure}`);
+  }
+
+  async flush(): Promise<void> {
+    if (this.#init.ended !== undefined) return;
+    const told = Promise.withResolvers<void>();
+    this.#flushes.push(told);
+    this.#options.connection.send('Y', 0);
+    await told.promise;
+    await this.#init.delivered();
+  }
+
+  limit(limits: TaskLimits): void {
+    this.#mustRun('limit');
+    const { host, cookie } = this.#options;
+    writeLimits(host.cgroups, cookie.cgroupsPath, limits);
+  }
+
+  memoryPeak(): MemoryPeak {
+    this.#mustRun('measure');
+    const { host, cookie } = this.#options;
+    return openMemoryPeak(host.cgroups, cookie.cgroupsPath);
   }
 
   async update(resources: OciLinuxResources): Promise<void> {
@@ -200,6 +251,11 @@ export class ShimTask implements Task {
     throw new SlipwayError('FailedPrecondition', `cannot ${verb} container ${this.id}: it is not running`);
   }
 
+  async #setFrozen(frozen: boolean): Promise<void> {
+    const { host, cookie } = this.#options;
+    await setFrozen(host.cgroups, cookie.cgroupsPath, frozen, host.clock);
+  }
+
   #freeHandle(): number {
     do {
       this.#nextHandle = this.#nextHandle >= 0xffff ? 1 : this.#nextHandle + 1;
@@ -214,6 +270,14 @@ export class ShimTask implements Task {
     }
     if (frame.type === 'G') {
       this.#gone = true;
+      return;
+    }
+    if (frame.type === 'T') {
+      this.#grafts.shift()?.resolve(decodeStrings(frame.payload)[0] ?? '');
+      return;
+    }
+    if (frame.type === 'Y') {
+      this.#flushes.shift()?.resolve();
       return;
     }
     this.#processes.get(frame.handle)?.receive(frame);
@@ -234,6 +298,8 @@ export class ShimTask implements Task {
       if (child.pid === 0) child.fail(new StartFailure(125, 'the container ended'));
       else child.end(child === this.#init ? exit : { ...exit, exitCode: 137, oomKilled: false });
     }
+    for (const waiting of this.#grafts.splice(0)) waiting.resolve('it ended');
+    for (const waiting of this.#flushes.splice(0)) waiting.resolve();
   }
 }
 

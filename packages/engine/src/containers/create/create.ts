@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CreateContainerBody } from '@slipway/api/docker';
 import { containerId, errorMessage, hostPath, isSlipwayError, newId, SlipwayError } from '@slipway/base';
-import type { Container, ContainerDefinition, MountPoint } from '../container.ts';
+import type { Container, ContainerDefinition, MountPoint, RunAdditions } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { newContainer } from '../live.ts';
 import { resolveNetworks } from '../run/networking.ts';
@@ -22,6 +22,7 @@ export interface CreateOptions {
   readonly name: string;
   readonly platform: string;
   readonly body: CreateContainerBody;
+  readonly additions?: RunAdditions | undefined;
 }
 
 const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -32,7 +33,7 @@ const NAME = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
  */
 export async function createContainer(
   context: ContainerContext,
-  { name, platform, body }: CreateOptions,
+  { name, platform, body, additions }: CreateOptions,
 ): Promise<{ container: Container; warnings: string[] }> {
   const { HostConfig, NetworkingConfig, ...request } = body;
   if (!request.Image) throw new SlipwayError('InvalidArgument', 'no image specified: set "Image"');
@@ -78,7 +79,7 @@ export async function createContainer(
     ]);
     // Programs look for it to find out whether they are in a container.
     await writeFile(join(rootfs.upper as string, '.dockerenv'), '', { mode: 0o755 });
-    const container = newContainer(folder, definition);
+    const container = newContainer(folder, definition, additions);
     context.records.insert(container);
     context.registry.add(container);
     publish(context, container, 'create');

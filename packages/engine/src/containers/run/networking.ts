@@ -65,7 +65,14 @@ export async function openNetwork(
       endpoint,
     });
   }
-  return { namespace: { kind: 'path', path: sandbox.netnsPath }, sandbox };
+  const network: ContainerNetwork = { namespace: { kind: 'path', path: sandbox.netnsPath }, sandbox };
+  try {
+    await container.additions?.onNetwork(sandbox.netnsPath);
+    return network;
+  } catch (error) {
+    await closeNetwork(context, container, sandbox);
+    throw error;
+  }
 }
 
 /** Gives the namespace, addresses, ports and names of a run back. Idempotent. */

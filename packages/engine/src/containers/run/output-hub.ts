@@ -9,6 +9,7 @@ const SUBSCRIBER_BUFFER_BYTES = 1024 * 1024;
  */
 export class OutputHub implements AttachSink {
   readonly #subscribers = new Set<AsyncQueue<OutputChunk>>();
+  readonly #sinks = new Set<AttachSink>();
   #ended = false;
 
   /** Output from now on, ending when the run has ended. Returning from the iteration detaches. */
@@ -23,8 +24,19 @@ export class OutputHub implements AttachSink {
     return queue;
   }
 
+  /** Hands output on without a buffer between: for who takes each chunk at once, or says how long it takes. */
+  pass(sink: AttachSink): void {
+    this.#sinks.add(sink);
+  }
+
   write(chunk: OutputChunk): Promise<void> | undefined {
     let waits: Promise<void>[] | undefined;
+    for (const sink of this.#sinks) {
+      const wait = sink.write(chunk);
+      if (wait === undefined) continue;
+      waits ??= [];
+      waits.push(wait);
+    }
     for (const queue of this.#subscribers) {
       if (queue.ended) {
         this.#subscribers.delete(queue);
@@ -41,5 +53,7 @@ export class OutputHub implements AttachSink {
     this.#ended = true;
     for (const queue of this.#subscribers) queue.end();
     this.#subscribers.clear();
+    for (const sink of this.#sinks) sink.end();
+    this.#sinks.clear();
   }
 }

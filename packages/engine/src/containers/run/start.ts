@@ -103,7 +103,7 @@ async function startTask(
     rootfsPath: sandbox.rootfs,
     user,
     network: network.namespace,
-    mounts: [...files, ...mounts],
+    mounts: [...files, ...mounts, ...(container.additions?.mounts ?? [])],
   });
   return await sandbox.start({
     spec,

@@ -1,0 +1,162 @@
+import { constants } from 'node:os';
+import type { CreateContainerBody } from '@slipway/api/docker';
+import { type HostPath, isSlipwayError } from '@slipway/base';
+import type {
+  AttachSink,
+  ExitStatus,
+  GraftOptions,
+  MemoryPeak,
+  Process,
+  SpecMount,
+  TaskLimits,
+} from '@slipway/runtime';
+import type { Container, ExecConfig } from './container.ts';
+import type { ContainerContext } from './context.ts';
+import { createContainer } from './create/create.ts';
+import { startContainer } from './run/start.ts';
+import { isRunning, transition } from './state.ts';
+import { createExec, launchExec } from './streams/exec.ts';
+import { removeContainer } from './verbs/remove.ts';
+
+const { SIGKILL } = constants.signals;
+
+export interface SandboxRequest {
+  readonly name: string;
+  /** As docker's create. Labels tell whose it is; it is removed when its first process ends, whatever is said here. */
+  readonly body: CreateContainerBody;
+  /** Beside those of the body: what docker's API cannot say, as overlays. */
+  readonly mounts: readonly SpecMount[];
+  /** Takes what the first process writes, from the first byte. */
+  readonly output: AttachSink;
+  /** Called when the network namespace is there, before the first process runs. */
+  readonly onNetwork: (netnsPath: HostPath) => Promise<void>;
+}
+
+/**
+ * A container that another slice runs something in: an ordinary one, seen by `docker ps` and entered by `docker exec`, but
+ * driven without HTTP and gone with its first process. Disposing kills and removes it.
+ */
+export interface ContainerSandbox extends AsyncDisposable {
+  readonly id: string;
+  /** Of the first process, on the host. */
+  readonly pid: number;
+  /** Its network namespace. */
+  readonly netnsPath: HostPath;
+  /** Resolves when the first process has ended and its output was delivered. Never rejects. */
+  readonly exited: Promise<ExitStatus>;
+  /** Kills every process; `exited` tells when they are gone. Nothing when they are. */
+  kill(): Promise<void>;
+  /** Stops every process until `thaw`, without the OCI runtime. Docker sees it as paused. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
+  /** @see Task.graft */
+  graft(options: GraftOptions): Promise<void>;
+  /** @see Task.flush */
+  flush(): Promise<void>;
+  /** @see Task.limit */
+  limit(limits: TaskLimits): void;
+  /** @see Task.memoryPeak */
+  memoryPeak(): MemoryPeak;
+  /** Runs another process in it, as `docker exec` does. */
+  exec(
+    config: Pick<ExecConfig, 'args' | 'env'>,
+    output: AttachSink,
+  ): Promise<Pick<Process, 'exited' | 'signal'>>;
+}
+
+/** Makes and starts one. @throws as `createContainer` and `startContainer`; nothing is left behind */
+export async function openSandbox(
+  context: ContainerContext,
+  { name, body, mounts, output, onNetwork }: SandboxRequest,
+): Promise<ContainerSandbox> {
+  const { container } = await createContainer(context, {
+    name,
+    platform: '',
+    body: { ...body, HostConfig: { ...body.HostConfig, AutoRemove: true } },
+    additions: { mounts, onNetwork },
+  });
+  container.output.pass(output);
+  await startContainer(context, container);
+  return containerSandbox(context, container);
+}
+
+/** Kills and removes the containers with this label: what a daemon that was killed left of its sandboxes. */
+export async function removeSandboxes(context: ContainerContext, label: string): Promise<number> {
+  const left = context.registry
+    .list()
+    .filter(({ definition }) => definition.config.Labels?.[label] !== undefined);
+  await Promise.all(left.map((container) => remove(context, container)));
+  return left.length;
+}
+
+async function remove(context: ContainerContext, container: Container): Promise<void> {
+  try {
+    await removeContainer(context, container, { force: true, removeVolumes: true });
+  } catch (error) {
+    // Its end, or somebody else, removes it at this moment.
+    if (!isSlipwayError(error, 'Conflict')) throw error;
+    await container.removed.promise;
+  }
+}
+
+function containerSandbox(context: ContainerContext, container: Container): ContainerSandbox {
+  const { task, sandbox } = container;
+  if (task === undefined || sandbox === undefined) {
+    throw new Error(`container ${container.definition.id} ended at its start, or has no network of its own`);
+  }
+  let removal: Promise<void> | undefined;
+  const thaw = async () => {
+    if (container.state.status !== 'paused') return;
+    await task.resume();
+    container.state = transition(container.state, { type: 'resumed' });
+  };
+  return {
+    id: container.definition.id,
+    pid: task.pid,
+    netnsPath: sandbox.netnsPath,
+    exited: task.exited,
+    async kill() {
+      try {
+        await task.signal(SIGKILL);
+        // A frozen process does not die.
+        await thaw();
+      } catch (error) {
+        if (!isSlipwayError(error, 'NotFound', 'FailedPrecondition')) throw error;
+      }
+    },
+    async freeze() {
+      if (!isRunning(container.state) || container.state.status === 'paused') return;
+      await task.pause();
+      // Often, and of no meaning to the next daemon: it is not written down.
+      if (container.state.status === 'running') {
+        container.state = transition(container.state, { type: 'paused' });
+      }
+    },
+    thaw,
+    graft: (options) => task.graft(options),
+    flush: () => task.flush(),
+    limit: (limits) => task.limit(limits),
+    memoryPeak: () => task.memoryPeak(),
+    async exec({ args, env }, output) {
+      const exec = createExec(context, container, {
+        args,
+        env,
+        workingDir: undefined,
+        user: undefined,
+        tty: false,
+        attachStdin: false,
+        attachStdout: true,
+        attachStderr: true,
+        privileged: false,
+        detachKeys: undefined,
+        consoleSize: undefined,
+      });
+      await launchExec(context, container, exec, { consoleSize: undefined, stdin: false, attach: [output] });
+      return exec.process as Process;
+    },
+    async [Symbol.asyncDispose]() {
+      removal ??= remove(context, container);
+      await removal;
+    },
+  };
+}
