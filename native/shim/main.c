@@ -3,6 +3,7 @@
  *
  *   slipway-shim launch    forks one shim for each request on its standard input, until that is closed
  *   slipway-shim true      exits with 0: what a runtime is proved with
+ *   slipway-shim gate      becomes, in a sandbox, what the daemon tells it to run
  *   slipway-shim quicken   asks the kernel to favour changes of cgroups
  */
 #include "shim.h"
@@ -110,6 +111,7 @@ static int quicken(void) {
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "true") == 0) return 0;
   if (argc == 2 && strcmp(argv[1], "launch") == 0) return launch();
+  if (argc == 2 && strcmp(argv[1], "gate") == 0) return gate();
   if (argc == 2 && strcmp(argv[1], "quicken") == 0) return quicken();
   fprintf(stderr, "usage: slipway-shim launch\nIt is started by slipwayd; there is nothing to run by hand.\n");
   return 2;

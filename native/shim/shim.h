@@ -71,6 +71,9 @@ bool oom_happened(void);
  */
 bool remove_remains(char **cgroups, const char *state_folder);
 
+/* gate.c: the exit code, when there is nothing to become. */
+int gate(void);
+
 /* shim.c */
 _Noreturn void shim_main(int listen_fd, const char *socket_path, struct rootfs *rootfs);
 #endif

@@ -44,6 +44,11 @@ export interface ContainerSandbox extends AsyncDisposable {
   readonly netnsPath: HostPath;
   /** Resolves when the first process has ended and its output was delivered. Never rejects. */
   readonly exited: Promise<ExitStatus>;
+  /**
+   * Gives one that was started ahead its name and further labels, as docker shows them from now on. Not written down: the
+   * next daemon only wants to remove it.
+   */
+  identify(identity: { readonly name: string; readonly labels: Readonly<Record<string, string>> }): void;
   /** Kills every process; `exited` tells when they are gone. Nothing when they are. */
   kill(): Promise<void>;
   /** Stops every process until `thaw`, without the OCI runtime. Docker sees it as paused. */
@@ -115,6 +120,11 @@ function containerSandbox(context: ContainerContext, container: Container): Cont
     pid: task.pid,
     netnsPath: sandbox.netnsPath,
     exited: task.exited,
+    identify({ name, labels }) {
+      const { definition } = container;
+      definition.config.Labels = { ...definition.config.Labels, ...labels };
+      if (context.registry.holderOf(name) === undefined) context.registry.rename(container, name);
+    },
     async kill() {
       try {
         await task.signal(SIGKILL);

@@ -3,7 +3,7 @@ import { access, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isErrno, SlipwayError } from '@slipway/base';
-import { hostPlatform, parseReference, type Reference, withTag } from '@slipway/oci';
+import { hostPlatform, type ImageRunConfig, parseReference, type Reference, withTag } from '@slipway/oci';
 import type { ImageContext } from './context.ts';
 import type { Image } from './image.ts';
 import { imageFromTar } from './import.ts';
@@ -20,6 +20,17 @@ const TAIL_LINES = 8;
 const EXCLUDED = ['/usr/share/man/*', '/usr/share/info/*', '/usr/share/locale/*', '/usr/share/doc/*'];
 const INCLUDED = ['/usr/share/locale/locale.alias', '/usr/share/doc/*/copyright'];
 
+/** A Debian with something in it, for a purpose: smaller than the plain one, for it has no package manager. */
+export interface DebianRecipe {
+  /** `bookworm`, `trixie`, … */
+  readonly suite: string;
+  readonly packages: readonly string[];
+  /** Shell commands run on the host as it is finished, with its folder as `$1`, or mmdebstrap's own (`upload`, `chroot`). */
+  readonly commands: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly config: ImageRunConfig;
+}
+
 /**
  * A small Debian, from the mirror that the machine itself uses.
  * @throws FailedPrecondition when mmdebstrap is not installed; InvalidArgument for an unknown suite
@@ -31,9 +42,10 @@ export async function debianImage(
     references: readonly Reference[];
     report: Report;
     signal: AbortSignal;
+    recipe?: DebianRecipe | undefined;
   },
 ): Promise<Image> {
-  const { report, signal } = options;
+  const { report, signal, recipe } = options;
   const toolPath = context.toolPath ?? PATH;
   await requireTool(toolPath);
   const host = await readHostDebian();
@@ -51,12 +63,13 @@ export async function debianImage(
   try {
     return await imageFromTar(
       context,
-      runTool({ context, toolPath, suite, mirror: host.mirror, scratch, epoch, report, signal }),
+      runTool({ context, toolPath, suite, mirror: host.mirror, scratch, epoch, report, signal, recipe }),
       {
         config: {
           Env: [`PATH=${PATH}`],
           Cmd: ['bash'],
-          Labels: { 'io.slipway.bootstrap': `debian:${suite}` },
+          ...recipe?.config,
+          Labels: { 'io.slipway.bootstrap': `debian:${suite}`, ...recipe?.labels },
         },
         platform: hostPlatform(),
         createdAt: new Date(epoch * 1000).toISOString(),
@@ -79,6 +92,7 @@ async function* runTool({
   epoch,
   report,
   signal,
+  recipe,
 }: {
   context: ImageContext;
   toolPath: string;
@@ -88,17 +102,20 @@ async function* runTool({
   epoch: number;
   report: Report;
   signal: AbortSignal;
+  recipe: DebianRecipe | undefined;
 }): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted();
   const child = spawn(
     TOOL,
     [
-      '--variant=minbase',
+      `--variant=${recipe === undefined ? 'minbase' : 'essential'}`,
       '--mode=root',
       '--format=tar',
       ...EXCLUDED.map((path) => `--dpkgopt=path-exclude=${path}`),
       ...INCLUDED.map((path) => `--dpkgopt=path-include=${path}`),
       '--aptopt=Acquire::Languages "none"',
+      ...(recipe === undefined ? [] : [`--include=${recipe.packages.join(',')}`]),
+      ...(recipe?.commands ?? []).map((command) => `--customize-hook=${command}`),
       suite,
       '-',
       mirror,

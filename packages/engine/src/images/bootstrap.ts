@@ -2,7 +2,7 @@ import type { ProgressMessage } from '@slipway/api/docker';
 import { SlipwayError, shortId } from '@slipway/base';
 import { formatFamiliar, parseReference, type Reference, withDefaultTag } from '@slipway/oci';
 import { busyboxImage } from './bootstrap-busybox.ts';
-import { debianImage } from './bootstrap-debian.ts';
+import { type DebianRecipe, debianImage } from './bootstrap-debian.ts';
 import { type ImageContext, publish } from './context.ts';
 import type { Image } from './image.ts';
 import { progressOf, type Report } from './progress.ts';
@@ -46,6 +46,32 @@ async function bootstrap(
     'InvalidArgument',
     `"${image}" cannot be bootstrapped: name busybox, debian or debian:SUITE (bookworm, trixie, …)`,
   );
+}
+
+/**
+ * Makes an image for a purpose of Slipway's own on Debian, under `name`.
+ * @throws FailedPrecondition naming the package to install; Internal with the end of what the tool said
+ */
+export async function bootstrapRecipe(
+  context: ImageContext,
+  options: {
+    readonly recipe: DebianRecipe;
+    readonly name: string;
+    readonly report: (status: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<Image> {
+  const { recipe, name, report, signal } = options;
+  const references = [withDefaultTag(parseReference(name))];
+  const made = await debianImage(context, {
+    suite: recipe.suite,
+    references,
+    recipe,
+    report: ({ status }) => (status === undefined ? undefined : report(status)),
+    signal,
+  });
+  publish(context, 'import', made.id, name);
+  return made;
 }
 
 const targetOf = (image: string, name: string): Reference =>

@@ -8,6 +8,9 @@ export interface PruneReport {
   readonly freedBytes: number;
 }
 
+/** Marks an image that Slipway made for itself: pruning, even with `--all`, leaves it; `rmi` does not. */
+export const KEPT_LABEL = 'io.slipway.kept';
+
 /**
  * Removes the images that no container stands on: those without a tag, or, with `dangling=false`, all.
  * @throws InvalidArgument for a bad filter
@@ -20,6 +23,7 @@ export async function pruneImages(context: ImageContext, filters: Filters): Prom
   const removed: RemovedImage[] = [];
   for (const image of context.catalog.list()) {
     if (danglingOnly && image.repoTags.length > 0) continue;
+    if (image.config.Labels?.[KEPT_LABEL] !== undefined) continue;
     if (!matches(image) || context.usersOf(image.id).length > 0) continue;
     removeUnused(context, image, removed);
   }

@@ -4,7 +4,7 @@ import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/b
 import type { Digest, ImageId, Reference } from '@slipway/oci';
 import type { Collected, Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
-import { type BootstrapOptions, bootstrapImage } from './bootstrap.ts';
+import { type BootstrapOptions, bootstrapImage, bootstrapRecipe } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
 import type { ImageContext, ImageUser } from './context.ts';
 import { type HistoryStep, imageHistory } from './history.ts';
@@ -166,6 +166,11 @@ export class ImageService {
 
   bootstrap(options: BootstrapOptions): AsyncGenerator<ProgressMessage> {
     return bootstrapImage(this.#context, options);
+  }
+
+  /** @see bootstrapRecipe */
+  bootstrapRecipe(options: Parameters<typeof bootstrapRecipe>[1]): Promise<Image> {
+    return bootstrapRecipe(this.#context, options);
   }
 
   tag(source: string, repository: string, tag: string): void {

@@ -1,0 +1,515 @@
+import type { Duplex } from 'node:stream';
+import { errorMessage, SlipwayError } from '@slipway/base';
+import { awsError } from '../../aws/index.ts';
+import type { FunctionVersion } from '../../functions/index.ts';
+import type { SandboxExit } from '../compute/compute.ts';
+import type { ColdStart, Environment, Invocation, Outcome, Report } from '../environment.ts';
+import type { ShutdownReason } from '../runtime-api/extensions.ts';
+import type { Answer } from '../runtime-api/session.ts';
+import { EXTENSIONS_ROOT } from '../runtimes/runtime.ts';
+import { EnvironmentLog } from './environment-log.ts';
+import { exitWords, type FunctionError, functionError, runtimeExited, timedOut } from './errors.ts';
+import { type ExecutionContext, type Instance, labelsOf, startInstance } from './instance.ts';
+import type { Plan } from './plan.ts';
+import { reportMetrics, type Status } from './platform-events.ts';
+
+/** How long it stays awake after an invocation: one that is busy is not frozen and thawed each time. */
+export const FREEZE_LINGER_MS = 25;
+/** Initialisation on demand; what takes longer begins anew with the first invocation. */
+const MAX_INIT_MS = 10_000;
+/** What extensions get to end in. */
+const SHUTDOWN_MS = 2_000;
+const MEBIBYTE = 1024 * 1024;
+
+export interface ExecutionOptions {
+  readonly initialization: 'on-demand' | 'provisioned-concurrency';
+  readonly runtimeVersion: string;
+  /** Of INIT_START: which image it is. */
+  readonly runtimeVersionArn: string;
+  /** A sandbox that waits for a function, when there is one. */
+  readonly takePrepared: () => Instance | undefined;
+  readonly logStream: string;
+  /** Nothing is stopped for the time that it takes while somebody looks at it. */
+  readonly isDebugged: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** How an initialisation ended. */
+type InitResult =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed'; readonly error: FunctionError }
+  | { readonly kind: 'exited'; readonly exit: SandboxExit }
+  | { readonly kind: 'timeout' };
+
+/** An execution environment of one version: a sandbox, its log, and one invocation at a time. */
+export class ExecutionEnvironment implements Environment {
+  readonly id: string;
+  readonly version: FunctionVersion;
+  readonly logStream: string;
+  readonly ended: Promise<void>;
+  coldStart: ColdStart = { placeMs: 0, startMs: 0, initMs: 0 };
+  readonly #context: ExecutionContext;
+  readonly #plan: Plan;
+  readonly #options: ExecutionOptions;
+  readonly #log: EnvironmentLog;
+  readonly #end = Promise.withResolvers<void>();
+  #instance: Instance | undefined;
+  #exit: Promise<SandboxExit> = new Promise(() => {});
+  #isBusy = false;
+  #isSpent = false;
+  #isFirst = true;
+  #disposal: Promise<void> | undefined;
+  #isFrozen = false;
+  #freezing: Promise<void> | undefined;
+  #linger: { readonly timer: Disposable; readonly over: () => void } | undefined;
+
+  constructor(context: ExecutionContext, plan: Plan, options: ExecutionOptions) {
+    const { version, runtime } = plan;
+    this.id = context.random.hex(16);
+    this.version = version;
+    this.logStream = options.logStream;
+    this.ended = this.#end.promise;
+    this.#context = context;
+    this.#plan = plan;
+    this.#options = options;
+    this.#log = new EnvironmentLog({
+      clock: context.clock,
+      writer: context.writer,
+      stream: options.logStream,
+      version,
+      joinsLines: runtime?.joinsLines === true,
+      telemetry: () => this.#instance?.telemetry,
+    });
+  }
+
+  /**
+   * Starts and initialises it. On demand, a failure of the function's own is kept for the first invocation.
+   * @throws FailedPrecondition FunctionStartError when it is provisioned and the code fails; what compute says
+   */
+  async open(): Promise<void> {
+    const { initialization, isDebugged } = this.#options;
+    const isProvisioned = initialization === 'provisioned-concurrency';
+    try {
+      const limitMs = isDebugged ? undefined : isProvisioned ? this.version.timeoutMs : MAX_INIT_MS;
+      const result = await this.#initialize('init', limitMs);
+      if (result.kind === 'ready') return;
+      await this.#drop('failure');
+      if (isProvisioned) throw startError(this.version, result);
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async invoke(invocation: Invocation, { signal }: { readonly signal: AbortSignal }): Promise<Outcome> {
+    if (this.#isBusy || this.#isSpent || this.#disposal !== undefined) {
+      throw new SlipwayError(
+        'FailedPrecondition',
+        `environment ${this.id} of ${this.version.name} is busy, or of no use any more`,
+      );
+    }
+    this.#isBusy = true;
+    this.#endLinger();
+    try {
+      await this.#freezing;
+      if (this.#isFrozen) await this.#instance?.sandbox.thaw();
+      this.#isFrozen = false;
+      return await this.#run(invocation, signal);
+    } finally {
+      this.#isBusy = false;
+      this.#isFirst = false;
+    }
+  }
+
+  /** A connection to a port inside of it. @throws FailedPrecondition when it has no sandbox at the moment */
+  async connect(port: number): Promise<Duplex> {
+    const { sandbox } = this.#instance ?? {};
+    if (sandbox !== undefined) return await sandbox.connect(port);
+    throw new SlipwayError('FailedPrecondition', `environment ${this.id} does not run`);
+  }
+
+  async freeze(): Promise<void> {
+    if (this.#isBusy || this.#isFrozen || this.#isSpent || this.#linger !== undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#context.clock.timer(FREEZE_LINGER_MS, () => {
+      this.#linger = undefined;
+      this.#freezing = this.#freezeNow().finally(() => {
+        this.#freezing = undefined;
+        resolve();
+      });
+    });
+    this.#linger = { timer, over: resolve };
+    await promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isSpent = true;
+    this.#endLinger();
+    this.#disposal ??= this.#drop('spindown').then(() => this.#end.resolve());
+    await this.#disposal;
+  }
+
+  #endLinger(): void {
+    this.#linger?.timer[Symbol.dispose]();
+    this.#linger?.over();
+    this.#linger = undefined;
+  }
+
+  async #freezeNow(): Promise<void> {
+    const instance = this.#instance;
+    // One whose extensions still work on the last invocation is frozen when they ask for the next.
+    if (instance === undefined || this.#isBusy) return;
+    await Promise.race([instance.session.untilIdle(), this.#exit]);
+    if (this.#isBusy || this.#isSpent) return;
+    try {
+      await instance.sandbox.freeze();
+      this.#isFrozen = true;
+    } catch (error) {
+      this.#context.logger.warn(
+        { error: errorMessage(error), function: this.version.name },
+        'an environment stays awake',
+      );
+    }
+  }
+
+  /* ---- initialisation ---- */
+
+  async #initialize(phase: 'init' | 'invoke', limitMs: number | undefined): Promise<InitResult> {
+    const { clock } = this.#context;
+    const { initialization, runtimeVersion, runtimeVersionArn } = this.#options;
+    const beganMs = clock.monotonicMs();
+    this.#log.tell({
+      type: 'platform.initStart',
+      record: {
+        initializationType: initialization,
+        phase,
+        runtimeVersion,
+        runtimeVersionArn,
+        functionName: this.version.name,
+        functionVersion: this.version.version,
+      },
+    });
+    const instance = await this.#place();
+    const initBeganMs = clock.monotonicMs();
+    const result = await this.#untilReady(instance, limitMs);
+    const initMs = clock.monotonicMs() - initBeganMs;
+    this.coldStart = { ...this.coldStart, initMs };
+    const status = result.kind === 'ready' ? 'success' : result.kind === 'timeout' ? 'timeout' : 'error';
+    const errorType =
+      result.kind === 'failed'
+        ? result.error.errorType
+        : result.kind === 'exited'
+          ? 'Runtime.ExitError'
+          : undefined;
+    const record = { initializationType: initialization, phase, status, errorType } as const;
+    if (result.kind !== 'ready') await instance.sandbox.flush();
+    this.#log.tell({ type: 'platform.initRuntimeDone', record });
+    this.#log.tell({
+      type: 'platform.initReport',
+      record: { ...record, metrics: { durationMs: clock.monotonicMs() - beganMs } },
+    });
+    if (result.kind === 'ready') instance.sandbox.limitCpu('by-memory');
+    return result;
+  }
+
+  /** A sandbox with the function in it, whose runtime has been told to start. */
+  async #place(): Promise<Instance> {
+    const { clock } = this.#context;
+    const { version, extensions, canBePrepared } = this.#plan;
+    const beganMs = clock.monotonicMs();
+    const output = this.#log.openOutput('function');
+    const prepared = canBePrepared ? this.#options.takePrepared() : undefined;
+    const isGated = extensions.length > 0;
+    const instance = prepared ?? (await startInstance(this.#context, this.#plan, { gated: isGated, output }));
+    instance.output = output;
+    this.#watch(instance);
+    const placedMs = clock.monotonicMs();
+    const { session, sandbox } = instance;
+    session.extensions.setFunction({
+      functionName: version.name,
+      functionVersion: version.version,
+      handler: version.handler,
+      accountId: version.accountId,
+    });
+    if (prepared !== undefined) {
+      await sandbox.complete({
+        name: `lambda-${version.name}`,
+        labels: labelsOf(this.#plan),
+        mounts: this.#plan.mounts,
+        tmpMb: version.ephemeralStorageMb,
+        memoryMb: version.memoryMb,
+      });
+    }
+    await this.#startExtensions(instance);
+    if (prepared !== undefined || isGated) {
+      await Promise.race([session.waitsForAssignment.promise, this.#exit]);
+      session.assign({
+        variables: this.#plan.variables,
+        args: this.#plan.args ?? [],
+        workingDirectory: this.#plan.workingDirectory ?? '/',
+      });
+    }
+    this.coldStart = {
+      placeMs: placedMs - beganMs,
+      startMs: clock.monotonicMs() - placedMs,
+      initMs: 0,
+    };
+    return instance;
+  }
+
+  /** Of an image they are known only now, when its runtime has started already. */
+  async #startExtensions({ sandbox, session }: Instance): Promise<void> {
+    const { runtime, extensions, variables } = this.#plan;
+    const names = runtime === undefined ? await sandbox.list(EXTENSIONS_ROOT) : extensions;
+    for (const name of names) session.extensions.expect(name);
+    await Promise.all(
+      names.map(async (name) => {
+        const output = this.#log.openOutput('extension');
+        const { exited } = await sandbox.exec({ args: [`${EXTENSIONS_ROOT}/${name}`], variables }, output);
+        void exited.then(({ exitCode }) => session.extensions.exited(name, exitCode));
+      }),
+    );
+    if (names.length > 0 && runtime !== undefined) {
+      await Promise.race([session.extensions.registered, this.#exit]);
+    }
+  }
+
+  async #untilReady({ session }: Instance, limitMs: number | undefined): Promise<InitResult> {
+    const { clock } = this.#context;
+    const { signal } = this.#options;
+    const late = Promise.withResolvers<InitResult>();
+    using _limit =
+      limitMs === undefined ? undefined : clock.timer(limitMs, () => late.resolve({ kind: 'timeout' }));
+    const canceled = Promise.withResolvers<InitResult>();
+    const onAbort = () => canceled.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      return await Promise.race([
+        session.ready.promise.then(() => ({ kind: 'ready' }) as const),
+        session.initFailed.promise.then((error) => ({ kind: 'failed', error }) as const),
+        session.extensions.failed.promise.then(
+          ({ errorType }) =>
+            ({ kind: 'failed', error: functionError(errorType, `Extension failed: ${errorType}`) }) as const,
+        ),
+        this.#exit.then((exit) => ({ kind: 'exited', exit }) as const),
+        late.promise,
+        canceled.promise,
+      ]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #watch(instance: Instance): void {
+    this.#instance = instance;
+    this.#exit = instance.sandbox.exited;
+    void this.#exit.then(() => {
+      if (this.#instance !== instance) return;
+      // In an initialisation that failed, the next invocation begins anew.
+      if (this.#isSpent || instance.session.isInitialized) {
+        this.#isSpent = true;
+        this.#end.resolve();
+      }
+    });
+  }
+
+  /** Ends the sandbox, after its extensions were told. */
+  async #drop(reason: ShutdownReason): Promise<void> {
+    const instance = this.#instance;
+    this.#instance = undefined;
+    if (instance === undefined) return;
+    const { session, sandbox, telemetry } = instance;
+    const { clock } = this.#context;
+    if (session.extensions.wantShutdown) {
+      if (this.#isFrozen) await sandbox.thaw();
+      session.extensions.shutDown(reason, clock.nowMs() + SHUTDOWN_MS);
+      await telemetry.flush();
+      await Promise.race([session.extensions.gone, sandbox.exited, clock.sleep(SHUTDOWN_MS)]);
+    }
+    await instance[Symbol.asyncDispose]();
+  }
+
+  /* ---- one invocation ---- */
+
+  async #run(invocation: Invocation, signal: AbortSignal): Promise<Outcome> {
+    const { clock } = this.#context;
+    const { version } = this;
+    const { requestId } = invocation;
+    this.#log.clearTail();
+    const beganMs = clock.monotonicMs();
+    const deadlineMs = clock.nowMs() + version.timeoutMs;
+    this.#log.tell({ type: 'platform.start', record: { requestId, version: version.version } });
+    const late = Promise.withResolvers<'timeout'>();
+    using _limit = this.#options.isDebugged
+      ? undefined
+      : clock.timer(version.timeoutMs, () => late.resolve('timeout'));
+    const onAbort = () => late.resolve('timeout');
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const ended = await this.#answer(invocation, deadlineMs, late.promise);
+      return await this.#conclude(invocation, ended, clock.monotonicMs() - beganMs);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** What comes first: the runtime's answer, its end, or the time-out. */
+  async #answer(
+    invocation: Invocation,
+    deadlineMs: number,
+    late: Promise<'timeout'>,
+  ): Promise<Answer | SandboxExit | InitResult | 'timeout'> {
+    if (this.#instance === undefined) {
+      const leftMs = deadlineMs - this.#context.clock.nowMs();
+      const result = await this.#initialize('invoke', this.#options.isDebugged ? undefined : leftMs);
+      if (result.kind === 'exited') return result.exit;
+      if (result.kind === 'timeout') return 'timeout';
+      if (result.kind === 'failed') return result;
+    }
+    const { session, sandbox } = this.#instance as unknown as Instance;
+    if (!this.#isFirst) sandbox.resetMemoryPeak();
+    if (!session.isIdle) {
+      const idle = await Promise.race([session.untilIdle(), this.#exit, late]);
+      if (idle !== undefined) return idle;
+    }
+    return await Promise.race([session.invoke(invocation, deadlineMs), this.#exit, late]);
+  }
+
+  async #conclude(
+    invocation: Invocation,
+    ended: Answer | SandboxExit | InitResult | 'timeout',
+    durationMs: number,
+  ): Promise<Outcome> {
+    const { requestId } = invocation;
+    const { version } = this;
+    const instance = this.#instance;
+    await instance?.sandbox.flush();
+    this.#log.endLines();
+    const verdict = judge(ended, requestId, version.timeoutMs);
+    if (verdict.line !== undefined) this.#log.write(verdict.line(this.#context.clock.nowMs()));
+    const report = this.#report(invocation, durationMs);
+    this.#log.tell({
+      type: 'platform.runtimeDone',
+      record: {
+        requestId,
+        status: verdict.status,
+        errorType: verdict.errorType,
+        metrics: { durationMs, producedBytes: verdict.payload.byteLength },
+      },
+    });
+    if (version.logging.format === 'Text') this.#log.write(`END RequestId: ${requestId}`);
+    this.#log.tell({
+      type: 'platform.report',
+      record: {
+        requestId,
+        status: verdict.status,
+        errorType: verdict.errorType,
+        metrics: reportMetrics(report),
+      },
+    });
+    if (verdict.kind === 'timeout' || verdict.kind === 'exit') this.#giveUp(verdict.kind);
+    return {
+      kind: verdict.kind,
+      payload: verdict.payload,
+      functionError: verdict.kind === 'response' ? undefined : 'Unhandled',
+      report,
+      logTail: this.#log.tail,
+    };
+  }
+
+  #report({ isCold }: Invocation, durationMs: number): Report {
+    const { memoryMb } = this.version;
+    const initMs =
+      isCold && this.#isFirst && this.#instance !== undefined ? this.coldStart.initMs : undefined;
+    const usedMb = Math.ceil((this.#instance?.sandbox.memoryPeakBytes() ?? 0) / MEBIBYTE);
+    return {
+      durationMs,
+      billedMs: Math.ceil(durationMs + (initMs ?? 0)),
+      memorySizeMb: memoryMb,
+      maxMemoryUsedMb: Math.min(memoryMb, usedMb),
+      initMs,
+    };
+  }
+
+  /** It runs no more. Nobody waits for its end. */
+  #giveUp(kind: 'timeout' | 'exit'): void {
+    this.#isSpent = true;
+    this.#disposal ??= this.#drop(kind === 'timeout' ? 'timeout' : 'failure').then(
+      () => this.#end.resolve(),
+      (error: unknown) => {
+        this.#context.logger.warn(
+          { error: errorMessage(error), function: this.version.name },
+          'an environment could not be removed',
+        );
+        this.#end.resolve();
+      },
+    );
+  }
+}
+
+interface Verdict {
+  readonly kind: Outcome['kind'];
+  readonly status: Status;
+  readonly errorType: string | undefined;
+  readonly payload: Uint8Array;
+  /** What the log says of it. */
+  readonly line: ((nowMs: number) => string) | undefined;
+}
+
+function judge(
+  ended: Answer | SandboxExit | InitResult | 'timeout',
+  requestId: string,
+  timeoutMs: number,
+): Verdict {
+  if (ended === 'timeout') {
+    const { body } = timedOut(requestId, timeoutMs);
+    const seconds = (timeoutMs / 1000).toFixed(2);
+    return {
+      kind: 'timeout',
+      status: 'timeout',
+      errorType: undefined,
+      payload: body,
+      line: (nowMs) =>
+        `${new Date(nowMs).toISOString()} ${requestId} Task timed out after ${seconds} seconds\n`,
+    };
+  }
+  if ('exitCode' in ended) {
+    const { errorType, body } = runtimeExited(requestId, ended);
+    return {
+      kind: 'exit',
+      status: 'error',
+      errorType,
+      payload: body,
+      line: () => `RequestId: ${requestId} Error: ${exitWords(ended)}\n${errorType}`,
+    };
+  }
+  if ('payload' in ended) {
+    return ended.kind === 'response'
+      ? { kind: 'response', status: 'success', errorType: undefined, payload: ended.payload, line: undefined }
+      : {
+          kind: 'error',
+          status: 'error',
+          errorType: ended.errorType,
+          payload: ended.payload,
+          line: undefined,
+        };
+  }
+  const { error } = ended as Extract<InitResult, { kind: 'failed' }>;
+  return { kind: 'exit', status: 'error', errorType: error.errorType, payload: error.body, line: undefined };
+}
+
+/** Of one that is provisioned: there is no invocation that could end with it. */
+function startError(version: FunctionVersion, result: InitResult): SlipwayError {
+  const why =
+    result.kind === 'failed'
+      ? `${result.error.errorType}: ${result.error.errorMessage}`
+      : result.kind === 'exited'
+        ? exitWords(result.exit)
+        : 'initialisation took longer than the function may';
+  return awsError(
+    'FailedPrecondition',
+    'FunctionStartError',
+    `${version.functionArn}:${version.version} could not be initialised: ${why}`,
+  );
+}
