@@ -84,7 +84,7 @@ const python = (version: string, suite: string): RuntimeDefinition => ({
   name: `python${version}`,
   image: `slipway/lambda-python:${version}`,
   recipe: { suite, packages: [...BASE_PACKAGES, `python${version}`, 'python3-debugpy'] },
-  args: [`/usr/bin/python${version}`, '-S', `${RUNTIME_ROOT}/bootstrap.py`],
+  args: [`/usr/bin/python${version}`, '-S', '-u', `${RUNTIME_ROOT}/bootstrap.py`],
   debugArgs: (port) => [
     `/usr/bin/python${version}`,
     '-m',
