@@ -17,9 +17,9 @@ def add_paths():
         "/opt/python",
     ]
     sys.path[:] = wanted + [path for path in sys.path if path not in wanted and path != runtime] + [runtime]
-    # What was looked for before the code was put in place is not remembered.
+    # What was looked for before the code was put in place is forgotten. Not by `importlib.invalidate_caches`, which loads
+    # more than all of a start does.
     sys.path_importer_cache.clear()
-    importlib.invalidate_caches()
 
 
 def load_handler(name):

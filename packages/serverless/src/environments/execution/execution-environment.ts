@@ -202,7 +202,8 @@ export class ExecutionEnvironment implements Environment {
           ? 'Runtime.ExitError'
           : undefined;
     const record = { initializationType: initialization, phase, status, errorType } as const;
-    if (result.kind !== 'ready') await instance.sandbox.flush();
+    // What was written in it stands before the first invocation.
+    await instance.sandbox.flush();
     this.#log.tell({ type: 'platform.initRuntimeDone', record });
     this.#log.tell({
       type: 'platform.initReport',
