@@ -63,3 +63,10 @@ bool oom_check(void) {
 }
 
 bool oom_happened(void) { return seen_kills > 0; }
+
+int64_t oom_read_peak(const char *cgroup, int version) {
+  char path[4200], text[32];
+  if (!*cgroup) return 0;
+  snprintf(path, sizeof path, "%s/%s", cgroup, version == 2 ? "memory.peak" : "memory.max_usage_in_bytes");
+  return read_small_file(path, text, sizeof text) > 0 ? atoll(text) : 0;
+}

@@ -50,7 +50,7 @@ static char *rootfs_path;
 static char failure[512];
 static char *cookie = "", *exit_path = "", *memory_cgroup = "", *state_folder = "", **cgroups, **delete_argv;
 static int memory_cgroup_version;
-static int64_t started_ns, exited_ns, give_up_at, oom_recheck_at, oom_recheck_end;
+static int64_t memory_peak, started_ns, exited_ns, give_up_at, oom_recheck_at, oom_recheck_end;
 static bool begun, connected_once, finishing;
 static pid_t delete_pid;
 static uint16_t next_handle = 1;
@@ -98,8 +98,8 @@ __attribute__((format(printf, 3, 4))) static void tell_text(char type, uint16_t 
 static int exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
 
 static void tell_exit(const struct process *p) {
-  tell_text('X', p->handle, "%d\x1f%d\x1f%lld", exit_code(p->status), p->handle == 0 && oom_happened(),
-            (long long)p->died_ns);
+  tell_text('X', p->handle, "%d\x1f%d\x1f%lld\x1f%lld", exit_code(p->status), p->handle == 0 && oom_happened(),
+            (long long)p->died_ns, p->handle == 0 ? (long long)memory_peak : 0);
 }
 
 static void tell_state(void) {
@@ -271,6 +271,7 @@ static void process_died(struct process *p, int status) {
   drop_stdin(p);
   if (p->handle == 0) {
     exited_ns = p->died_ns;
+    memory_peak = oom_read_peak(memory_cgroup, memory_cgroup_version);
     if (oom_check()) tell('M', 0, 0, "", 0);
   }
 }

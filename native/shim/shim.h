@@ -64,6 +64,8 @@ int oom_fd(void);
 /* Clears the event and tells whether another process was killed since the last call. */
 bool oom_check(void);
 bool oom_happened(void);
+/* The most memory that the cgroup used, in bytes; 0 when the kernel does not tell. */
+int64_t oom_read_peak(const char *cgroup, int version);
 
 /*
  * remains.c: takes away what a runtime whose ways are known leaves of a container that has ended. False when something

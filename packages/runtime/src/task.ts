@@ -14,6 +14,8 @@ export interface ExitStatus {
   readonly exitCode: number;
   readonly oomKilled: boolean;
   readonly exitedAtNs: bigint;
+  /** Of a container's first process: the most memory that all its processes used; 0 or undefined when nobody saw it. */
+  readonly memoryPeakBytes?: number;
 }
 
 /** Where the container's output is kept. */

@@ -95,8 +95,11 @@ export class ShimProcess implements Process {
         this.#stdinRoom = undefined;
         return;
       case 'X': {
-        const [exitCode = '137', oomKilled = '0', exitedAtNs = '0'] = decodeStrings(frame.payload);
+        const [exitCode = '137', oomKilled = '0', exitedAtNs = '0', peak = '0'] = decodeStrings(
+          frame.payload,
+        );
         this.end({
+          memoryPeakBytes: Number(peak),
           exitCode: Number(exitCode),
           oomKilled: oomKilled === '1',
           exitedAtNs: BigInt(exitedAtNs),

@@ -95,4 +95,6 @@ export interface SandboxExit {
   readonly exitCode: number;
   /** The kernel killed a process of it for the memory limit. */
   readonly oomKilled: boolean;
+  /** The most memory that it used, in all its life. */
+  readonly memoryPeakBytes?: number;
 }

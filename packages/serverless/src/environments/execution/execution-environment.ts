@@ -389,7 +389,8 @@ export class ExecutionEnvironment implements Environment {
     this.#log.endLines();
     const verdict = judge(ended, requestId, version.timeoutMs);
     if (verdict.line !== undefined) this.#log.write(verdict.line(this.#context.clock.nowMs()));
-    const report = this.#report(invocation, durationMs);
+    const peakBytes = typeof ended === 'object' && 'exitCode' in ended ? ended.memoryPeakBytes : undefined;
+    const report = this.#report(invocation, durationMs, peakBytes);
     this.#log.tell({
       type: 'platform.runtimeDone',
       record: {
@@ -419,11 +420,11 @@ export class ExecutionEnvironment implements Environment {
     };
   }
 
-  #report({ isCold }: Invocation, durationMs: number): Report {
+  #report({ isCold }: Invocation, durationMs: number, peakBytes: number | undefined): Report {
     const { memoryMb } = this.version;
     const initMs =
       isCold && this.#isFirst && this.#instance !== undefined ? this.coldStart.initMs : undefined;
-    const usedMb = Math.ceil((this.#instance?.sandbox.memoryPeakBytes() ?? 0) / MEBIBYTE);
+    const usedMb = Math.ceil((peakBytes ?? this.#instance?.sandbox.memoryPeakBytes() ?? 0) / MEBIBYTE);
     return {
       durationMs,
       billedMs: Math.ceil(durationMs + (initMs ?? 0)),

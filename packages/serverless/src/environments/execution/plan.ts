@@ -71,7 +71,7 @@ export function planVersion(
   }
   const debug = options.debugPort === undefined ? undefined : runtime.debugArgs?.(options.debugPort);
   const wrapper = version.variables[WRAPPER];
-  const args = debug ?? sizedArgs(runtime, version.memoryMb);
+  const args = debug ?? sizedArgs(runtime, version);
   return {
     version,
     runtime,
@@ -106,9 +106,13 @@ function requireRuntime(name: string): RuntimeDefinition {
 }
 
 /** As Lambda's own client divides the memory: V8 frees what it can before the kernel kills. */
-function sizedArgs({ name, args }: RuntimeDefinition, memoryMb: number): readonly string[] {
+function sizedArgs(
+  { name, args }: RuntimeDefinition,
+  { memoryMb, variables }: FunctionVersion,
+): readonly string[] {
   const [program = '', ...rest] = args;
-  if (name.startsWith('nodejs')) {
+  // What the function says itself is not overruled.
+  if (name.startsWith('nodejs') && !/space-size/.test(variables.NODE_OPTIONS ?? '')) {
     const old = Math.floor(memoryMb * 0.9);
     const semi = Math.max(1, Math.floor(memoryMb * 0.05));
     return [program, `--max-old-space-size=${old}`, `--max-semi-space-size=${semi}`, ...rest];
