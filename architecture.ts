@@ -60,7 +60,8 @@ export const sliceImports: Readonly<Record<string, readonly string[]>> = {
   logs: ['aws'],
   usage: ['aws'],
   queues: ['aws'],
-  environments: ['aws', 'functions', 'logs', 'images', 'containers', 'networks', 'build'],
+  // Events and volumes are of the whole engine that its tests open.
+  environments: ['aws', 'functions', 'logs', 'images', 'containers', 'networks', 'events', 'volumes'],
   invocations: ['aws', 'functions', 'environments', 'logs', 'usage', 'async-invocations'],
   'async-invocations': ['aws', 'functions', 'queues'],
   'event-sources': ['aws', 'functions', 'invocations', 'async-invocations', 'queues'],

@@ -21,7 +21,8 @@ export interface Floors {
   readonly networking: Networks;
 }
 
-const SHIM_PATH = fileURLToPath(new URL('../../../native/shim/build/slipway-shim', import.meta.url));
+/** The built `slipway-shim`. */
+export const SHIM_PATH = fileURLToPath(new URL('../../../native/shim/build/slipway-shim', import.meta.url));
 
 /**
  * Opens store, runtime and network side by side; `stack` closes them. When one fails, the others are closed too.

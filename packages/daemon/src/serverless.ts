@@ -2,11 +2,14 @@ import { join } from 'node:path';
 import { AWS_SERVICES } from '@slipway/api/aws';
 import { type HostPath, hostPath } from '@slipway/base';
 import type { Accounts } from '@slipway/engine/accounts';
+import type { ContainerService } from '@slipway/engine/containers';
+import type { NetworkService } from '@slipway/engine/networks';
 import type { Route, Site } from '@slipway/http';
 import { type AwsDoor, type AwsOperation, awsSite, sqsQuerySite } from '@slipway/serverless/aws';
+import { EnvironmentService, environmentRoutes, LocalCompute } from '@slipway/serverless/environments';
 import { LogService, logOperations } from '@slipway/serverless/logs';
 import { AWS_PRICES, UsageService, usageRoutes } from '@slipway/serverless/usage';
-import type { DaemonOptions, Floors } from './floors.ts';
+import { type DaemonOptions, type Floors, SHIM_PATH } from './floors.ts';
 import { downloadSite, type FunctionGround, openFunctionSlice, withPackages } from './functions.ts';
 
 const MIB = 1024 * 1024;
@@ -30,6 +33,8 @@ export interface Serverless {
 /** What functions stand on. */
 interface Below extends Floors, FunctionGround {
   readonly accounts: Accounts;
+  readonly networks: NetworkService;
+  readonly containers: ContainerService;
 }
 
 /** The operations of each service, from whatever slice. */
@@ -41,11 +46,11 @@ export async function openServerless(
   engine: Below,
   stack: AsyncDisposableStack,
 ): Promise<Serverless> {
-  const { config, clock, logger } = options;
+  const { config, clock, random, logger } = options;
   if (config.acceptsAnyAccessKey) {
     logger.warn({}, '--accept-any-access-key: WHOEVER REACHES THE PORT may do everything with functions');
   }
-  const { accounts, store } = engine;
+  const { accounts, store, runtime, networking, images, networks, containers } = engine;
   const { database } = store;
   const below = (name: string): HostPath => hostPath(join(config.dataRoot, 'functions', name));
   const logs = stack.use(
@@ -67,6 +72,18 @@ export async function openServerless(
     }),
   );
   const functions = stack.use(await openFunctionSlice(options, engine));
+  const environments = stack.use(
+    await EnvironmentService.open({
+      clock,
+      random,
+      logger: logger.child({ part: 'environments' }),
+      compute: new LocalCompute({ containers, networks, networking, runtime }),
+      images,
+      writer: logs,
+      shimPath: hostPath(SHIM_PATH),
+      scratchRoot: below('scratch'),
+    }),
+  );
   const operations: Operations = {
     lambda: functions.operations,
     logs: logOperations(logs, clock),
@@ -82,7 +99,7 @@ export async function openServerless(
     ],
     openSites: [],
     socketSites: sitesOf(options, accounts, operations, 'socket'),
-    socketRoutes: usageRoutes(usage, clock),
+    socketRoutes: [...usageRoutes(usage, clock), ...environmentRoutes(environments)],
   };
 }
 

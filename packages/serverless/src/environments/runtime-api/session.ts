@@ -1,15 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Invocation, ResponseSink } from '../environment.ts';
 import { type FunctionError, parseError, responseTooLarge } from '../execution/errors.ts';
+import type { Answer } from './answer.ts';
 import { ExtensionRegistry } from './extensions.ts';
 import { readBody, sendAccepted, sendError } from './replies.ts';
 import { type ResponseLimits, StreamedResponse } from './streamed-response.ts';
 import type { TelemetrySubscriptions } from './telemetry.ts';
-
-/** How the runtime says that an invocation ended. */
-export type Answer =
-  | { readonly kind: 'response'; readonly payload: Uint8Array }
-  | { readonly kind: 'error'; readonly payload: Uint8Array; readonly errorType: string };
 
 /** What a process that was started without a function is told. */
 export interface Assignment {

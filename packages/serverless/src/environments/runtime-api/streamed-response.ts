@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { ResponseSink } from '../environment.ts';
 import { responseTooLarge } from '../execution/errors.ts';
-import type { Answer } from './session.ts';
+import type { Answer } from './answer.ts';
 
 export interface ResponseLimits {
   /** Of a response that is answered whole, in bytes. */
