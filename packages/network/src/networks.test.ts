@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -429,4 +429,35 @@ test('a restarted daemon takes running sandboxes back with their ports, and swee
   assert.notEqual(next.endpoints[0]?.ipv4, kept.endpoints[0]?.ipv4);
   await assert.rejects(create([{ networkId: bridge.id }], [tcp(80, port)]), { reason: 'PORT_IN_USE' });
   for (const { containerId } of [kept, next]) await networks.removeSandbox(containerId);
+});
+
+test('sockets are opened inside of a namespace, and reached from there alone', async () => {
+  const sandbox = await networks.createSandbox({
+    containerId: 'sockets',
+    containerName: 'sockets',
+    endpoints: [],
+    ports: [],
+  });
+  try {
+    const greeting = createServer((client) => client.end('hello')).listen({
+      fd: await networks.listenInside(sandbox.netnsPath, 9001),
+    });
+    assert.equal(await inside(sandbox, 'bash', '-c', 'cat < /dev/tcp/127.0.0.1/9001'), 'hello');
+    await assert.rejects(
+      run('bash', ['-c', 'cat < /dev/tcp/127.0.0.1/9001'], { timeout: 5000 }),
+      'the host has another loopback',
+    );
+    await assert.rejects(networks.listenInside(sandbox.netnsPath, 9001), { reason: 'EADDRINUSE' });
+    const read = async (port: number): Promise<string> => {
+      const socket = new Socket({ fd: await networks.connectInside(sandbox.netnsPath, port) });
+      let text = '';
+      for await (const chunk of socket) text += chunk;
+      return text;
+    };
+    assert.equal(await read(9001), 'hello');
+    await assert.rejects(read(9002));
+    greeting.close();
+  } finally {
+    await networks.removeSandbox('sockets');
+  }
 });

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,6 +63,64 @@ for (const runtime of ['crun', 'runc']) {
         spec: { namespaces: hostPid },
       });
       assert.equal(result.exitCode, 143);
+    });
+
+    test('folders are grafted into it while it runs, read-only, several laid over each other', async () => {
+      const [a, b] = [join(bench.root, `graft-a-${runtime}`), join(bench.root, `graft-b-${runtime}`)];
+      for (const folder of [a, b]) {
+        mkdirSync(folder);
+        writeFileSync(join(folder, 'both'), folder);
+      }
+      writeFileSync(join(b, 'below'), 'b');
+      const sink = new Collector();
+      const script = 'read line; cat /tmp/both /tmp/below; touch /tmp/x || echo refused';
+      const task = await bench.start('graft', ['sh', '-c', script], { runtime, stdin: true, attach: [sink] });
+      await task.graft({ mounts: [{ target: '/tmp', sources: [hostPath(a), hostPath(b)] }] });
+      await assert.rejects(
+        task.graft({ mounts: [{ target: '/tmp', sources: [hostPath(join(bench.root, 'not-there'))] }] }),
+        /cannot bind/,
+      );
+      await task.writeStdin(Buffer.from('go\n'));
+      await task.exited;
+      assert.equal(sink.stdout, `${a}brefused\n`);
+      await task.delete();
+    });
+
+    test('what was written before a flush is delivered when it resolves', async () => {
+      const sink = new Collector();
+      const script = 'while read line; do echo "got $line"; : > /tmp/done; done';
+      const task = await bench.start('flush', ['sh', '-c', script], { runtime, stdin: true, attach: [sink] });
+      for (let round = 1; round <= 20; round++) {
+        const done = `${task.root}/tmp/done`;
+        await task.writeStdin(Buffer.from(`${round}\n`));
+        await until('the line to be written', () => existsSync(done));
+        await task.flush();
+        assert.ok(sink.stdout.endsWith(`got ${round}\n`));
+        rmSync(done);
+      }
+      await task.closeStdin();
+      await task.exited;
+      await task.flush();
+      await task.delete();
+    });
+
+    test('its limits change at once, and its peak of memory is told, also at its end', async () => {
+      const script = 'read line; head -c 20000000 /dev/zero | tail -c 19000000 > /dev/null; read line';
+      const task = await bench.start('limits', ['sh', '-c', script], { runtime, stdin: true });
+      task.limit({ memoryBytes: 64 << 20, cpu: { quotaUs: 10_000, periodUs: 20_000 } });
+      assert.equal((await task.metrics()).memory.limitBytes, 64 << 20);
+      {
+        using peak = task.memoryPeak();
+        peak.reset();
+        await task.writeStdin(Buffer.from('go\n'));
+        await until('it to use memory', () => peak.readBytes() > 15e6);
+      }
+      task.limit({ memoryBytes: 128 << 20, cpu: 'max' });
+      assert.equal((await task.metrics()).memory.limitBytes, 128 << 20);
+      await task.closeStdin();
+      const { memoryPeakBytes = 0 } = await task.exited;
+      assert.ok(memoryPeakBytes > 15e6 && memoryPeakBytes < 64 << 20, `the peak was ${memoryPeakBytes}`);
+      await task.delete();
     });
 
     test('a program that is not there, or cannot be executed, is told apart', async () => {

@@ -114,7 +114,10 @@ async function* runTool({
       ...EXCLUDED.map((path) => `--dpkgopt=path-exclude=${path}`),
       ...INCLUDED.map((path) => `--dpkgopt=path-include=${path}`),
       '--aptopt=Acquire::Languages "none"',
-      ...(recipe === undefined ? [] : [`--include=${recipe.packages.join(',')}`]),
+      // Some packages put links to their manuals there, and fail when the folder is missing.
+      ...(recipe === undefined
+        ? []
+        : [`--include=${recipe.packages.join(',')}`, '--essential-hook=mkdir -p "$1/usr/share/man/man1"']),
       ...(recipe?.commands ?? []).map((command) => `--customize-hook=${command}`),
       suite,
       '-',

@@ -7,6 +7,8 @@ import { type CgroupHost, cgroupDir } from './cgroup-host.ts';
 /** How often, and how long at most, it is looked whether the kernel has stopped every process. */
 const FREEZE_LOOK_MS = 1;
 const FREEZE_PATIENCE_MS = 2_000;
+/** On v1 a process that is just coming or changing its program can be missed for ever: then it is begun anew. */
+const LOOKS_BEFORE_AGAIN = 20;
 
 /**
  * Stops every process of a cgroup, or lets them go on; resolves when that is so.
@@ -30,8 +32,12 @@ export async function setFrozen(
         ];
   writeFileSync(join(folder, file), words[frozen ? 1 : 0]);
   if (!frozen) return;
-  for (let waitedMs = 0; !state(); waitedMs += FREEZE_LOOK_MS) {
-    if (waitedMs >= FREEZE_PATIENCE_MS) {
+  for (let looks = 1; !state(); looks++) {
+    if (looks % LOOKS_BEFORE_AGAIN === 0) {
+      writeFileSync(join(folder, file), words[0]);
+      writeFileSync(join(folder, file), words[1]);
+    }
+    if (looks * FREEZE_LOOK_MS >= FREEZE_PATIENCE_MS) {
       writeFileSync(join(folder, file), words[0]);
       throw new SlipwayError('DeadlineExceeded', `a process of ${cgroupsPath} cannot be frozen`);
     }

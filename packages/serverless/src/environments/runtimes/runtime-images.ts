@@ -125,7 +125,7 @@ export class RuntimeImages implements AsyncDisposable {
         recipe.npm === undefined ? undefined : await fetchProgram(recipe.npm, scratch, report, signal);
       const debian: DebianRecipe = {
         suite: recipe.suite,
-        packages: recipe.packages,
+        packages: [...recipe.packages, ...(recipe.java === undefined ? [] : [recipe.java.compiler])],
         commands: commandsFor(recipe, program?.path),
         labels: {
           [KEPT_LABEL]: runtime.name,
@@ -205,7 +205,6 @@ function commandsFor(recipe: Recipe, program: string | undefined): string[] {
 function javaCommands({ compiler, sources, jar }: NonNullable<Recipe['java']>): string[] {
   return [
     `mkdir -p "$1/tmp/java" && cp -r "${sources}/." "$1/tmp/java/"`,
-    `APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --no-install-recommends install ${compiler}`,
     `chroot "$1" sh -ec 'cd /tmp/java && mkdir /tmp/classes && javac -d /tmp/classes $(find . -name "*.java") && jar --create --file ${jar} -C /tmp/classes .'`,
     `chroot "$1" dpkg --purge --force-depends ${compiler}`,
     'rm -rf "$1/tmp/java" "$1/tmp/classes"',
