@@ -26,6 +26,7 @@ import { openRuntime } from '@slipway/runtime';
 import { openStore } from '@slipway/store';
 import type { FunctionVersion } from '../functions/index.ts';
 import type { LogEvent, LogWriter } from '../logs/index.ts';
+import type { Compute } from './compute/compute.ts';
 import { LocalCompute } from './compute/local-compute.ts';
 import type { Invocation } from './environment.ts';
 import { findRuntime, type RuntimeDefinition } from './runtimes/runtime.ts';
@@ -60,6 +61,7 @@ export interface FunctionsBench extends AsyncDisposable {
   readonly root: string;
   readonly environments: EnvironmentService;
   readonly containers: ContainerService;
+  readonly compute: Compute;
   readonly log: MemoryLog;
   /** A function of these files. */
   define(
@@ -153,10 +155,11 @@ export async function openFunctionsBench(
     }),
   );
   const log = new MemoryLog();
+  const compute = new LocalCompute({ containers, networks, networking, runtime });
   const environments = stack.use(
     await EnvironmentService.open({
       ...common,
-      compute: new LocalCompute({ containers, networks, networking, runtime }),
+      compute,
       images,
       writer: log,
       shimPath: hostPath(join(SHIM, 'build/slipway-shim')),
@@ -178,6 +181,7 @@ export async function openFunctionsBench(
     root,
     environments,
     containers,
+    compute,
     log,
     folder,
     define: (files, { runtime: runtimeName = 'nodejs22.x', ...given } = {}) =>

@@ -57,6 +57,8 @@ export class ExecutionEnvironment implements Environment {
   #exit: Promise<SandboxExit> = new Promise(() => {});
   #isBusy = false;
   #isSpent = false;
+  /** Before the first invocation, and not as a part of it. */
+  #isInitialized = false;
   #isFirst = true;
   #disposal: Promise<void> | undefined;
   #isFrozen = false;
@@ -92,7 +94,8 @@ export class ExecutionEnvironment implements Environment {
     try {
       const limitMs = isDebugged ? undefined : isProvisioned ? this.version.timeoutMs : MAX_INIT_MS;
       const result = await this.#initialize('init', limitMs);
-      if (result.kind === 'ready') return;
+      this.#isInitialized = result.kind === 'ready';
+      if (this.#isInitialized) return;
       await this.#drop('failure');
       if (isProvisioned) throw startError(this.version, result);
     } catch (error) {

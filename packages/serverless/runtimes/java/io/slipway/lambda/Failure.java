@@ -22,7 +22,7 @@ record Failure(String errorType, String errorMessage, List<String> stackTrace, F
     if (error instanceof RuntimeFailure own) return new Failure(own.errorType, own.getMessage(), List.of(), null);
     List<String> frames = new ArrayList<>();
     for (StackTraceElement frame : error.getStackTrace()) {
-      if (frame.getClassName().startsWith("io.slipway.lambda.")) break;
+      if (frame.getClassName().startsWith("io.slipway.lambda.") || frame.getClassName().contains(".reflect.")) break;
       frames.add(frame.toString());
     }
     Throwable cause = error.getCause();
