@@ -6,6 +6,7 @@ import type { TransferService } from '@slipway/engine/transfer';
 import { awsServiceDialect, type Site } from '@slipway/http';
 import { hostPlatform } from '@slipway/oci';
 import { ACCOUNT_ID } from '@slipway/serverless/aws';
+import { runtimeNames } from '@slipway/serverless/environments';
 import { engineImages, type Functions, openFunctions } from '@slipway/serverless/functions';
 import type { Config } from './config.ts';
 import type { DaemonOptions, Floors } from './floors.ts';
@@ -18,18 +19,6 @@ export interface FunctionGround extends Pick<Floors, 'store' | 'runtime'> {
 
 /** What stands around a package in a request. */
 const BESIDE_PACKAGE_BYTES = 262_144;
-
-/** What functions may name as their `Runtime`. */
-const RUNTIMES = [
-  'nodejs22.x',
-  'nodejs24.x',
-  'python3.11',
-  'python3.13',
-  'java17',
-  'java21',
-  'provided.al2023',
-  'provided.al2',
-];
 
 /** Opens the slice, and lets images know what stands on them. */
 export async function openFunctionSlice(
@@ -45,7 +34,7 @@ export async function openFunctionSlice(
     root: hostPath(join(config.dataRoot, 'functions')),
     accountId: ACCOUNT_ID,
     limits: config.functions.limits,
-    runtimes: RUNTIMES,
+    runtimes: runtimeNames(),
     architecture: hostPlatform().architecture === 'arm64' ? 'arm64' : 'x86_64',
     isolations: [...runtime.runtimes.keys()],
     codeRoot: config.functions.codeRoot,

@@ -85,7 +85,7 @@ export class RuntimeImages implements AsyncDisposable {
     const found = await this.find(runtime);
     if (found !== undefined) return found;
     signal.throwIfAborted();
-    const making = this.#making.get(runtime.name) ?? this.#begin(runtime);
+    const making = this.#making.get(runtime.image) ?? this.#begin(runtime);
     if (onProgress !== undefined) making.listeners.add(onProgress);
     const canceled = Promise.withResolvers<never>();
     const onAbort = () => canceled.reject(signal.reason);
@@ -107,10 +107,10 @@ export class RuntimeImages implements AsyncDisposable {
     const listeners = new Set<(status: string) => void>();
     const done = this.#make(runtime, (status) => {
       for (const listener of listeners) listener(status);
-    }).finally(() => this.#making.delete(runtime.name));
+    }).finally(() => this.#making.delete(runtime.image));
     done.catch(() => {});
     const making = { done, listeners };
-    this.#making.set(runtime.name, making);
+    this.#making.set(runtime.image, making);
     return making;
   }
 

@@ -126,9 +126,9 @@ const java = (version: number, suite: string): RuntimeDefinition => ({
 });
 
 /** Debian's glibc and tools, not Amazon Linux's: a `bootstrap` that brings what it needs runs on both. */
-const providedAl2023: RuntimeDefinition = {
-  name: 'provided.al2023',
-  image: 'slipway/lambda-provided:al2023',
+const provided = (system: string): RuntimeDefinition => ({
+  name: `provided.${system}`,
+  image: 'slipway/lambda-provided:latest',
   recipe: { suite: 'trixie', packages: [...BASE_PACKAGES, 'libstdc++6'] },
   args: [`${TASK_ROOT}/bootstrap`],
   debugArgs: undefined,
@@ -136,7 +136,7 @@ const providedAl2023: RuntimeDefinition = {
   files: undefined,
   variables: COMMON,
   joinsLines: false,
-};
+});
 
 const RUNTIMES = new Map(
   [
@@ -146,7 +146,8 @@ const RUNTIMES = new Map(
     python('3.13', 'trixie'),
     java(17, 'bookworm'),
     java(21, 'trixie'),
-    providedAl2023,
+    provided('al2023'),
+    provided('al2'),
   ].map((runtime) => [runtime.name, runtime]),
 );
 
