@@ -392,6 +392,15 @@ describe('environments', () => {
       assert.equal((await running).kind, 'response');
     });
 
+    it('ends what runs when the invocation is given up', async () => {
+      const environment = await open(
+        node('exports.handler = () => new Promise(() => setTimeout(() => {}, 9999));'),
+      );
+      const outcome = await environment.invoke(invocation({}), { signal: AbortSignal.timeout(200) });
+      assert.deepEqual([outcome.kind, json(outcome).errorType], ['exit', 'Runtime.ExitError']);
+      await environment.ended;
+    });
+
     it('leaves no container behind', async () => {
       const environment = await open(node('exports.handler = async () => 1;'));
       assert.equal(bench.containers.counts().total, 1);
@@ -437,6 +446,19 @@ describe('environments', () => {
       assert.ok(taker.parts.length >= 2);
       const collected = await environment.invoke(invocation({ parts: ['c', 'd'] }), { signal });
       assert.equal(text(collected), 'cd');
+    });
+
+    it('run to their end also when who takes them is gone', async () => {
+      await using environment = await open(streaming);
+      const sink = {
+        begin: () => {},
+        write: async () => {
+          throw new Error('the client hung up');
+        },
+      };
+      const outcome = await environment.invoke(invocation({ parts: ['a', 'b'] }, { sink }), { signal });
+      assert.equal(outcome.kind, 'response');
+      assert.equal(text(await environment.invoke(invocation({ parts: ['c'] }), { signal })), 'c');
     });
 
     it('have a prelude for HTTP, and trailers for what goes wrong', async () => {

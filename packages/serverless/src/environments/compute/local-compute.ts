@@ -29,6 +29,8 @@ const CPU_PERIOD_US = 20_000;
 const LEAST_CPU_QUOTA_US = 1_000;
 const MAX_PROCESSES = 1_024;
 const MAX_FILES = 1_024;
+/** The runtime has one, an extension two or three. */
+const MAX_CONNECTIONS = 64;
 /** `sbx_user1051` of Lambda's own images. */
 const USER = '993:990';
 
@@ -96,6 +98,8 @@ export class LocalCompute implements Compute {
 
 function openDoor(fd: number, onConnection: (connection: Duplex) => void): Server {
   const server = createServer({ noDelay: true }, onConnection);
+  // A function may open as many files as it likes; the daemon may not.
+  server.maxConnections = MAX_CONNECTIONS;
   // One that is lost has no client left who would notice.
   server.on('error', () => {});
   server.listen({ fd });

@@ -82,7 +82,10 @@ export class EnvironmentLog {
 
   get tail(): string {
     const text = Buffer.from(this.#tail.join(''));
-    return text.subarray(Math.max(0, text.length - TAIL_BYTES)).toString();
+    let start = Math.max(0, text.length - TAIL_BYTES);
+    // Not in the middle of a character.
+    while (start > 0 && ((text[start] ?? 0) & 0xc0) === 0x80) start++;
+    return text.toString('utf8', start);
   }
 
   /** Lines that have no end yet are written as they are. */

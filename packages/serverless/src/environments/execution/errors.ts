@@ -34,6 +34,10 @@ export const responseTooLarge = (maxBytes: number): FunctionError =>
     `Response payload size exceeded maximum allowed payload size (${maxBytes} bytes).`,
   );
 
+/** The runtime hung up in the middle of its answer. */
+export const truncatedResponse = (): FunctionError =>
+  functionError('Runtime.TruncatedResponse', 'The response was cut off before its end.');
+
 export const timedOut = (requestId: string, timeoutMs: number): FunctionError =>
   functionError(
     'Sandbox.Timedout',

@@ -20,6 +20,8 @@ const MAX_INIT_MS = 10_000;
 /** What extensions get to end in. */
 const SHUTDOWN_MS = 2_000;
 const MEBIBYTE = 1024 * 1024;
+/** What whoever called is told of an invocation that was given up. */
+const KILLED: SandboxExit = { exitCode: 128 + 9, oomKilled: false };
 
 export interface ExecutionOptions {
   readonly initialization: 'on-demand' | 'provisioned-concurrency';
@@ -132,7 +134,9 @@ export class ExecutionEnvironment implements Environment {
   }
 
   async freeze(): Promise<void> {
-    if (this.#isBusy || this.#isFrozen || this.#isSpent || this.#linger !== undefined) return;
+    // A debugger would be frozen with it.
+    if (this.#options.isDebugged || this.#isBusy || this.#isFrozen || this.#isSpent) return;
+    if (this.#linger !== undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = this.#context.clock.timer(FREEZE_LINGER_MS, () => {
       this.#linger = undefined;
@@ -344,11 +348,11 @@ export class ExecutionEnvironment implements Environment {
     const beganMs = clock.monotonicMs();
     const deadlineMs = clock.nowMs() + version.timeoutMs;
     this.#log.tell({ type: 'platform.start', record: { requestId, version: version.version } });
-    const late = Promise.withResolvers<'timeout'>();
+    const late = Promise.withResolvers<'timeout' | SandboxExit>();
     using _limit = this.#options.isDebugged
       ? undefined
       : clock.timer(version.timeoutMs, () => late.resolve('timeout'));
-    const onAbort = () => late.resolve('timeout');
+    const onAbort = () => late.resolve(KILLED);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const ended = await this.#answer(invocation, deadlineMs, late.promise);
@@ -362,7 +366,7 @@ export class ExecutionEnvironment implements Environment {
   async #answer(
     invocation: Invocation,
     deadlineMs: number,
-    late: Promise<'timeout'>,
+    late: Promise<'timeout' | SandboxExit>,
   ): Promise<Answer | SandboxExit | InitResult | 'timeout'> {
     if (this.#instance === undefined) {
       const leftMs = deadlineMs - this.#context.clock.nowMs();

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Invocation, ResponseSink } from '../environment.ts';
-import { type FunctionError, parseError, responseTooLarge } from '../execution/errors.ts';
+import { type FunctionError, parseError, responseTooLarge, truncatedResponse } from '../execution/errors.ts';
 import type { Answer } from './answer.ts';
 import { ExtensionRegistry } from './extensions.ts';
 import { readBody, sendAccepted, sendError } from './replies.ts';
-import { type ResponseLimits, StreamedResponse } from './streamed-response.ts';
+import { handOver, type ResponseLimits, StreamedResponse } from './streamed-response.ts';
 import type { TelemetrySubscriptions } from './telemetry.ts';
 
 /** What a process that was started without a function is told. */
@@ -116,11 +116,6 @@ export class RuntimeApiSession {
     return await current.answered.promise;
   }
 
-  /** Nobody waits for what runs any more: it was killed. */
-  abandon(): void {
-    this.#current = undefined;
-  }
-
   /** `GET invocation/next` */
   next(response: ServerResponse): void {
     if (this.#current?.isAnswering === true) this.#current = undefined;
@@ -142,11 +137,20 @@ export class RuntimeApiSession {
       request.resume();
       return sendError(response, 400, 'InvalidFunctionResponseMode', 'Invalid function response mode');
     }
-    if (mode === 'streaming') {
-      const answer = await new StreamedResponse(request, current.sink, this.#limits).read();
-      this.#settle(current, answer, response);
-      return;
+    try {
+      if (mode === 'streaming') {
+        const answer = await new StreamedResponse(request, current.sink, this.#limits).read();
+        this.#settle(current, answer, response);
+      } else {
+        await this.#takeWhole(current, request, response);
+      }
+    } catch {
+      const { errorType, body } = truncatedResponse();
+      this.#settle(current, { kind: 'error', payload: body, errorType }, response);
     }
+  }
+
+  async #takeWhole(current: Running, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const payload = await readBody(request, this.#limits.bufferedBytes);
     if (payload === undefined) {
       const { errorType, body } = responseTooLarge(this.#limits.bufferedBytes);
@@ -162,7 +166,7 @@ export class RuntimeApiSession {
     }
     if (current.sink === undefined) return this.#settle(current, { kind: 'response', payload }, response);
     current.sink.begin(request.headers['content-type'] ?? 'application/octet-stream');
-    await current.sink.write(payload);
+    await handOver(current.sink, payload);
     this.#settle(current, { kind: 'response', payload: new Uint8Array() }, response);
   }
 

@@ -10,6 +10,11 @@ export interface ResponseLimits {
   readonly streamedBytes: number;
 }
 
+/** Whoever takes it may go before the end: the function is run to its end all the same, as on Lambda. */
+export async function handOver(sink: ResponseSink, bytes: Uint8Array): Promise<void> {
+  await sink.write(bytes).catch(() => {});
+}
+
 /** A response that comes piece by piece, with what went wrong told at its end. */
 export class StreamedResponse {
   readonly #request: IncomingMessage;
@@ -32,7 +37,7 @@ export class StreamedResponse {
       // What is too much is read all the same, so that the runtime comes to its end.
       if (size > this.#maxBytes) continue;
       if (this.#sink === undefined) collected.push(chunk);
-      else await this.#sink.write(chunk);
+      else await handOver(this.#sink, chunk);
     }
     const failure = this.#failure();
     if (failure !== undefined) return failure;

@@ -87,6 +87,7 @@ const python = (version: string, suite: string): RuntimeDefinition => ({
   args: [`/usr/bin/python${version}`, '-S', '-u', `${RUNTIME_ROOT}/bootstrap.py`],
   debugArgs: (port) => [
     `/usr/bin/python${version}`,
+    '-Xfrozen_modules=off',
     '-m',
     'debugpy',
     '--listen',
