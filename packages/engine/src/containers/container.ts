@@ -82,6 +82,8 @@ export interface RunAdditions {
   readonly mounts: readonly SpecMount[];
   /** Called when the network namespace is there, before the first process runs. */
   readonly onNetwork: (netnsPath: HostPath) => Promise<void>;
+  /** Called when the first process has started; it may have ended again. */
+  readonly onStart: (task: Task) => void;
 }
 
 export interface Exec {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { CreateContainerBody } from '@slipway/api/docker';
-import { type HostPath, isSlipwayError } from '@slipway/base';
+import { type HostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import type {
   AttachSink,
   ExitStatus,
@@ -8,6 +8,7 @@ import type {
   MemoryPeak,
   Process,
   SpecMount,
+  Task,
   TaskLimits,
 } from '@slipway/runtime';
 import type { Container, ExecConfig } from './container.ts';
@@ -74,15 +75,32 @@ export async function openSandbox(
   context: ContainerContext,
   { name, body, mounts, output, onNetwork }: SandboxRequest,
 ): Promise<ContainerSandbox> {
+  let network: HostPath | undefined;
+  let task: Task | undefined;
   const { container } = await createContainer(context, {
     name,
     platform: '',
     body: { ...body, HostConfig: { ...body.HostConfig, AutoRemove: true } },
-    additions: { mounts, onNetwork },
+    additions: {
+      mounts,
+      onNetwork: async (netnsPath) => {
+        network = netnsPath;
+        await onNetwork(netnsPath);
+      },
+      onStart: (started) => {
+        task = started;
+      },
+    },
   });
   container.output.pass(output);
   await startContainer(context, container);
-  return containerSandbox(context, container);
+  if (task === undefined || network === undefined) {
+    throw new SlipwayError(
+      'InvalidArgument',
+      `container ${name} has no network of its own; use another mode`,
+    );
+  }
+  return containerSandbox(context, container, task, network);
 }
 
 /** Kills and removes the containers with this label: what a daemon that was killed left of its sandboxes. */
@@ -104,11 +122,12 @@ async function remove(context: ContainerContext, container: Container): Promise<
   }
 }
 
-function containerSandbox(context: ContainerContext, container: Container): ContainerSandbox {
-  const { task, sandbox } = container;
-  if (task === undefined || sandbox === undefined) {
-    throw new Error(`container ${container.definition.id} ended at its start, or has no network of its own`);
-  }
+function containerSandbox(
+  context: ContainerContext,
+  container: Container,
+  task: Task,
+  netnsPath: HostPath,
+): ContainerSandbox {
   let removal: Promise<void> | undefined;
   const thaw = async () => {
     if (container.state.status !== 'paused') return;
@@ -118,7 +137,7 @@ function containerSandbox(context: ContainerContext, container: Container): Cont
   return {
     id: container.definition.id,
     pid: task.pid,
-    netnsPath: sandbox.netnsPath,
+    netnsPath,
     exited: task.exited,
     identify({ name, labels }) {
       const { definition } = container;

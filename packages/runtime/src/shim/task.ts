@@ -203,7 +203,6 @@ export class ShimTask implements Task {
   }
 
   memoryPeak(): MemoryPeak {
-    this.#mustRun('measure');
     const { host, cookie } = this.#options;
     return openMemoryPeak(host.cgroups, cookie.cgroupsPath);
   }

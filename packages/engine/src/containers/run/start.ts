@@ -65,6 +65,7 @@ async function run(context: ContainerContext, container: Container): Promise<voi
   const task = await startTask(context, container, network.value, rootfs.value);
   undo.move();
 
+  container.additions?.onStart(task);
   container.task = task;
   container.sandbox = network.value.sandbox;
   container.state = transition(container.state, {

@@ -356,7 +356,9 @@ export class ExecutionEnvironment implements Environment {
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const ended = await this.#answer(invocation, deadlineMs, late.promise);
-      return await this.#conclude(invocation, ended, clock.monotonicMs() - beganMs);
+      // It runs until it is killed, a moment later, which is not the function's to pay.
+      const durationMs = ended === 'timeout' ? version.timeoutMs : clock.monotonicMs() - beganMs;
+      return await this.#conclude(invocation, ended, durationMs);
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
