@@ -89,16 +89,16 @@ export interface Environments extends AsyncDisposable {
    * @throws FailedPrecondition FunctionStartError: the code failed while provisioned; Unavailable while the runtime's image
    * is being made; what the engine says when a container cannot be made
    */
-  open(
-    version: FunctionVersion,
-    options: {
-      readonly initialization: 'on-demand' | 'provisioned-concurrency';
-      readonly debug?: DebugOptions | undefined;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<Environment>;
+  open(version: FunctionVersion, options: OpenOptions): Promise<Environment>;
   /** How many runtimes of this name are kept started without a function, to take one quickly. */
   setPrepared(runtime: string, count: number): void;
+}
+
+export interface OpenOptions {
+  readonly initialization: 'on-demand' | 'provisioned-concurrency';
+  readonly debug?: DebugOptions | undefined;
+  /** Until it is open. */
+  readonly signal: AbortSignal;
 }
 
 /** A debugger's door into the runtime: the Node inspector or debugpy, on this port of 127.0.0.1 of the host. */

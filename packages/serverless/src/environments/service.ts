@@ -5,7 +5,7 @@ import type { FunctionVersion } from '../functions/index.ts';
 import type { LogWriter } from '../logs/index.ts';
 import type { Compute } from './compute/compute.ts';
 import { openDebugDoor } from './debug-door.ts';
-import type { DebugOptions, Environment, Environments } from './environment.ts';
+import type { Environment, Environments, OpenOptions } from './environment.ts';
 import { ExecutionEnvironment } from './execution/execution-environment.ts';
 import type { ExecutionContext } from './execution/instance.ts';
 import { planVersion } from './execution/plan.ts';
@@ -74,14 +74,7 @@ export class EnvironmentService implements Environments {
     return new EnvironmentService(options);
   }
 
-  async open(
-    version: FunctionVersion,
-    options: {
-      readonly initialization: 'on-demand' | 'provisioned-concurrency';
-      readonly debug?: DebugOptions | undefined;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<Environment> {
+  async open(version: FunctionVersion, options: OpenOptions): Promise<Environment> {
     const { initialization, debug, signal } = options;
     if (this.#isClosed) throw new SlipwayError('Unavailable', 'the daemon ends');
     const logStream = this.#logStream(version);

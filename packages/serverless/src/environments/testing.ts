@@ -1,7 +1,7 @@
 import { aborted, type Clock, SlipwayError } from '@slipway/base';
 import { awsError } from '../aws/index.ts';
 import type { FunctionVersion } from '../functions/index.ts';
-import type { DebugOptions, Environment, Environments, Invocation, Outcome } from './environment.ts';
+import type { Environment, Environments, Invocation, OpenOptions, Outcome } from './environment.ts';
 
 /** What a function of the fake does with one invocation. */
 export interface FakeRun {
@@ -40,14 +40,7 @@ export class FakeEnvironments implements Environments {
     this.#options = options;
   }
 
-  async open(
-    version: FunctionVersion,
-    options: {
-      readonly initialization: 'on-demand' | 'provisioned-concurrency';
-      readonly debug?: DebugOptions | undefined;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<Environment> {
+  async open(version: FunctionVersion, options: OpenOptions): Promise<Environment> {
     const { clock, openMs = 50, failStart } = this.#options;
     const id = String(++this.opened);
     const environment = new FakeEnvironment(id, version, this.#options, () => this.alive.delete(environment));

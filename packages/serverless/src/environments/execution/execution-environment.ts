@@ -1,17 +1,16 @@
 import type { Duplex } from 'node:stream';
 import { errorMessage, SlipwayError } from '@slipway/base';
-import { awsError } from '../../aws/index.ts';
 import type { FunctionVersion } from '../../functions/index.ts';
 import type { SandboxExit } from '../compute/compute.ts';
 import type { ColdStart, Environment, Invocation, Outcome, Report } from '../environment.ts';
-import type { Answer } from '../runtime-api/answer.ts';
 import type { ShutdownReason } from '../runtime-api/extensions.ts';
 import { EXTENSIONS_ROOT } from '../runtimes/runtime.ts';
 import { EnvironmentLog } from './environment-log.ts';
-import { exitWords, type FunctionError, functionError, runtimeExited, timedOut } from './errors.ts';
+import { functionError } from './errors.ts';
 import { type ExecutionContext, type Instance, labelsOf, startInstance } from './instance.ts';
 import type { Plan } from './plan.ts';
-import { reportMetrics, type Status } from './platform-events.ts';
+import { reportMetrics } from './platform-events.ts';
+import { type Ending, type InitResult, judge, startError } from './verdict.ts';
 
 /** How long it stays awake after an invocation: one that is busy is not frozen and thawed each time. */
 export const FREEZE_LINGER_MS = 25;
@@ -35,13 +34,6 @@ export interface ExecutionOptions {
   readonly isDebugged: boolean;
   readonly signal: AbortSignal;
 }
-
-/** How an initialisation ended. */
-type InitResult =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'failed'; readonly error: FunctionError }
-  | { readonly kind: 'exited'; readonly exit: SandboxExit }
-  | { readonly kind: 'timeout' };
 
 /** An execution environment of one version: a sandbox, its log, and one invocation at a time. */
 export class ExecutionEnvironment implements Environment {
@@ -369,7 +361,7 @@ export class ExecutionEnvironment implements Environment {
     invocation: Invocation,
     deadlineMs: number,
     late: Promise<'timeout' | SandboxExit>,
-  ): Promise<Answer | SandboxExit | InitResult | 'timeout'> {
+  ): Promise<Ending> {
     if (this.#instance === undefined) {
       const leftMs = deadlineMs - this.#context.clock.nowMs();
       const result = await this.#initialize('invoke', this.#options.isDebugged ? undefined : leftMs);
@@ -386,11 +378,7 @@ export class ExecutionEnvironment implements Environment {
     return await Promise.race([session.invoke(invocation, deadlineMs), this.#exit, late]);
   }
 
-  async #conclude(
-    invocation: Invocation,
-    ended: Answer | SandboxExit | InitResult | 'timeout',
-    durationMs: number,
-  ): Promise<Outcome> {
+  async #conclude(invocation: Invocation, ended: Ending, durationMs: number): Promise<Outcome> {
     const { requestId } = invocation;
     const { version } = this;
     const instance = this.#instance;
@@ -457,70 +445,4 @@ export class ExecutionEnvironment implements Environment {
       },
     );
   }
-}
-
-interface Verdict {
-  readonly kind: Outcome['kind'];
-  readonly status: Status;
-  readonly errorType: string | undefined;
-  readonly payload: Uint8Array;
-  /** What the log says of it. */
-  readonly line: ((nowMs: number) => string) | undefined;
-}
-
-function judge(
-  ended: Answer | SandboxExit | InitResult | 'timeout',
-  requestId: string,
-  timeoutMs: number,
-): Verdict {
-  if (ended === 'timeout') {
-    const { body } = timedOut(requestId, timeoutMs);
-    const seconds = (timeoutMs / 1000).toFixed(2);
-    return {
-      kind: 'timeout',
-      status: 'timeout',
-      errorType: undefined,
-      payload: body,
-      line: (nowMs) =>
-        `${new Date(nowMs).toISOString()} ${requestId} Task timed out after ${seconds} seconds\n`,
-    };
-  }
-  if ('exitCode' in ended) {
-    const { errorType, body } = runtimeExited(requestId, ended);
-    return {
-      kind: 'exit',
-      status: 'error',
-      errorType,
-      payload: body,
-      line: () => `RequestId: ${requestId} Error: ${exitWords(ended)}\n${errorType}`,
-    };
-  }
-  if ('payload' in ended) {
-    return ended.kind === 'response'
-      ? { kind: 'response', status: 'success', errorType: undefined, payload: ended.payload, line: undefined }
-      : {
-          kind: 'error',
-          status: 'error',
-          errorType: ended.errorType,
-          payload: ended.payload,
-          line: undefined,
-        };
-  }
-  const { error } = ended as Extract<InitResult, { kind: 'failed' }>;
-  return { kind: 'exit', status: 'error', errorType: error.errorType, payload: error.body, line: undefined };
-}
-
-/** Of one that is provisioned: there is no invocation that could end with it. */
-function startError(version: FunctionVersion, result: InitResult): SlipwayError {
-  const why =
-    result.kind === 'failed'
-      ? `${result.error.errorType}: ${result.error.errorMessage}`
-      : result.kind === 'exited'
-        ? exitWords(result.exit)
-        : 'initialisation took longer than the function may';
-  return awsError(
-    'FailedPrecondition',
-    'FunctionStartError',
-    `${version.functionArn}:${version.version} could not be initialised: ${why}`,
-  );
 }
