@@ -19,3 +19,10 @@ export const newId = (random: Random): string => random.hex(32);
 
 /** The first 12 digits, as people are shown them. */
 export const shortId = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
+
+/** A random UUID, version 4. @see RFC 9562, section 5.4 */
+export function newUuid(random: Random): string {
+  const hex = random.hex(16);
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+}

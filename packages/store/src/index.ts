@@ -9,6 +9,7 @@ export { type BlobSource, openBlobSource } from './content/blob-source.ts';
 export type * from './content/content.ts';
 export { openContentStore } from './content/file-content-store.ts';
 export { type Database, openDatabase } from './database/database.ts';
+export { type GroupCommit, groupCommit } from './database/group-commit.ts';
 export { type Lease, type LeasedResources, type Leases, openLeases } from './leases/leases.ts';
 export { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
 export type * from './snapshots/snapshots.ts';

@@ -1,1 +1,2 @@
 export type * from './acceptor.ts';
+export { AsyncInvocations, type AsyncInvocationsParts, type AsyncLimits } from './service.ts';
