@@ -17,10 +17,10 @@ export const testCall = (): AwsCall => ({
 });
 
 /** Queues on a database in memory, driven by a clock of the test, and their operations by name. */
-export function openTestQueues(path = ':memory:') {
-  const database = openDatabase(path);
+export function openTestQueues(options: { maxMessagesPerQueue?: number } = {}) {
+  const database = openDatabase(':memory:');
   const clock = new VirtualClock();
-  const queues = new Queues({ database, clock, random: systemRandom });
+  const queues = new Queues({ database, clock, random: systemRandom, ...options });
   const operations = new Map(queueOperations(queues).map((operation) => [operation.name, operation]));
   return {
     database,
