@@ -35,7 +35,10 @@ export interface ReceivedMessage {
   readonly messageId: string;
   readonly receiptHandle: string;
   readonly body: string;
+  readonly md5OfBody: string;
   readonly attributes: MessageAttributes;
+  /** Of all of them; undefined when there are none. */
+  readonly md5OfAttributes: string | undefined;
   readonly traceHeader: string | undefined;
   readonly senderId: string;
   readonly sentAtMs: number;

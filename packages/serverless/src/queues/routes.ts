@@ -286,7 +286,7 @@ function toWire(message: ReceivedMessage, asked: ReceiveMessageRequest): Message
     MessageId: message.messageId,
     ReceiptHandle: message.receiptHandle,
     Body: message.body,
-    MD5OfBody: md5(message.body),
+    MD5OfBody: message.md5OfBody,
     ...(system.length > 0 && { Attributes: Object.fromEntries(system) }),
     ...(Object.keys(attributes).length > 0 && {
       MessageAttributes: attributes,

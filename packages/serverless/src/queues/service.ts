@@ -6,6 +6,8 @@ import {
   checkMessage,
   formatAttributes,
   invalidParameter,
+  md5,
+  md5OfAttributes,
   type NewMessage,
   parseMessageAttributes,
   type ReceivedMessage,
@@ -137,6 +139,11 @@ export class Queues implements QueueSender, Disposable {
     return queue;
   }
 
+  /** @throws NotFound QueueDoesNotExist */
+  getByArn(arn: string): Queue {
+    return this.get(queueNameOfArn(arn));
+  }
+
   /** In the order of their names. */
   list(prefix = ''): Queue[] {
     return [...this.#queues.values()]
@@ -190,7 +197,7 @@ export class Queues implements QueueSender, Disposable {
         ] as const,
     );
     const { body, groupId } = message;
-    const queue = this.get(queueNameOfArn(arn));
+    const queue = this.getByArn(arn);
     // A FIFO queue wants an id: what the daemon itself sends is sent once.
     const deduplicationId = queue.settings.fifo === undefined ? undefined : newUuid(this.#parts.random);
     await this.sendMessage(queue.name, {
@@ -440,14 +447,19 @@ const contentDigest = (body: string): string => createHash('sha256').update(body
 
 const formatSequence = (id: number): string => String(id).padStart(20, '0');
 
-const toReceived = (queue: Queue, message: MessageRecord, nonce: string, nowMs: number): ReceivedMessage => ({
-  ...message,
-  receiptHandle: Buffer.from(`${queue.id}/${message.id}/${nonce}`).toString('base64'),
-  attributes: parseMessageAttributes(message.attributes),
-  firstReceivedAtMs: message.firstReceivedAtMs ?? nowMs,
-  receiveCount: message.receiveCount + 1,
-  sequenceNumber: queue.settings.fifo === undefined ? undefined : formatSequence(message.id),
-});
+function toReceived(queue: Queue, message: MessageRecord, nonce: string, nowMs: number): ReceivedMessage {
+  const attributes = parseMessageAttributes(message.attributes);
+  return {
+    ...message,
+    receiptHandle: Buffer.from(`${queue.id}/${message.id}/${nonce}`).toString('base64'),
+    md5OfBody: md5(message.body),
+    attributes,
+    md5OfAttributes: md5OfAttributes(attributes),
+    firstReceivedAtMs: message.firstReceivedAtMs ?? nowMs,
+    receiveCount: message.receiveCount + 1,
+    sequenceNumber: queue.settings.fifo === undefined ? undefined : formatSequence(message.id),
+  };
+}
 
 function parseReceipt(queue: Queue, handle: string): { readonly id: number; readonly nonce: string } {
   const [, queueId, id, nonce] =

@@ -1,0 +1,35 @@
+import { type Clock, type HostPath, type Logger, type Random, SlipwayError } from '@slipway/base';
+import type { Queues } from '../../queues/index.ts';
+import type { Mapping } from '../mapping.ts';
+import type { DirectoryCursors } from '../records.ts';
+import type { EventSource } from '../source.ts';
+import { directorySource } from './directory.ts';
+import { queueSource } from './queue.ts';
+
+/** What sources are read with. */
+export interface SourceParts {
+  readonly queues: Queues;
+  /** The folder that stands for a bucket; undefined when there is none. */
+  readonly bucketFolder: (bucket: string) => HostPath | undefined;
+  readonly cursors: DirectoryCursors;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Opens what a mapping reads from. @throws NotFound when it is not there */
+export async function openSource(mapping: Mapping, parts: SourceParts): Promise<EventSource> {
+  const { source, region, uuid } = mapping;
+  switch (source.kind) {
+    case 'sqs':
+      return queueSource(parts.queues, source.arn, region, mapping.windowSeconds);
+    case 'directory': {
+      const folder = parts.bucketFolder(source.bucket);
+      if (folder === undefined)
+        throw new SlipwayError('NotFound', `the bucket ${source.bucket} has no folder`);
+      return await directorySource({ ...parts, ...source, mappingUuid: uuid, folder, region });
+    }
+    default:
+      throw new SlipwayError('NotImplemented', `event sources of ${source.kind} are not here`);
+  }
+}
