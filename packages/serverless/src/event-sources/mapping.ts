@@ -39,7 +39,8 @@ export type MappedSource =
       readonly endpoints: readonly string[];
       /** A subject, a stream, a channel. */
       readonly topic: string;
-      readonly consumerGroup: string;
+      /** Who shares a topic's events names the same one; each mapping has its own otherwise. */
+      readonly consumerGroup: string | undefined;
       readonly from: StartingPosition;
     };
 

@@ -16,6 +16,7 @@ import {
   type StartingPosition,
 } from './mapping.ts';
 import type { EventSourceMappings, MappingSettings, MappingView } from './service.ts';
+import { withoutPassword } from './sources/server.ts';
 
 /** The operations of Lambda's API on event source mappings. */
 export const eventSourceOperations = (mappings: EventSourceMappings): AwsOperation[] => [
@@ -81,6 +82,11 @@ const ENDPOINT_KINDS: Readonly<Record<string, ServerKind>> = {
   REDIS_SERVERS: 'redis',
   POSTGRESQL_SERVERS: 'postgresql',
 };
+const PROTOCOLS: Readonly<Record<ServerKind, readonly string[]>> = {
+  nats: ['nats:', 'tls:'],
+  redis: ['redis:', 'rediss:'],
+  postgresql: ['postgres:', 'postgresql:'],
+};
 
 function parseSource(input: CreateEventSourceMappingRequest): MappedSource {
   const from = parsePosition(input.StartingPosition);
@@ -101,10 +107,17 @@ function parseSource(input: CreateEventSourceMappingRequest): MappedSource {
       `Unrecognized event source: give EventSourceArn, or SelfManagedEventSource with one of the endpoints ${Object.keys(ENDPOINT_KINDS).join(', ')}.`,
     );
   }
+  if (endpoints.length > 1 && kind !== 'nats') throw invalid(`${name} must have one endpoint.`);
+  for (const endpoint of endpoints) {
+    if (PROTOCOLS[kind].includes(URL.parse(endpoint)?.protocol ?? '')) continue;
+    throw invalid(
+      `${withoutPassword(endpoint)} of ${name} must be a URL with ${PROTOCOLS[kind].join(' or ')}//`,
+    );
+  }
   if (topic === undefined || topic === '' || moreTopics.length > 0) {
     throw invalid('A self-managed event source needs one topic: a subject, a stream or a channel.');
   }
-  const consumerGroup = input.SelfManagedKafkaEventSourceConfig?.ConsumerGroupId ?? 'slipway';
+  const consumerGroup = input.SelfManagedKafkaEventSourceConfig?.ConsumerGroupId;
   return { kind, endpoints, topic, consumerGroup, from };
 }
 
@@ -184,7 +197,7 @@ function toWire(
     ...('endpoints' in source && {
       SelfManagedEventSource: { Endpoints: endpointsToWire(source.kind, source.endpoints) },
       Topics: [source.topic],
-      SelfManagedKafkaEventSourceConfig: { ConsumerGroupId: source.consumerGroup },
+      SelfManagedKafkaEventSourceConfig: { ConsumerGroupId: source.consumerGroup ?? mapping.uuid },
     }),
     ...(SOURCE_LIMITS[source.kind].retries && {
       MaximumRetryAttempts: mapping.maxRetries,
@@ -200,5 +213,5 @@ const endpointsToWire = (kind: ServerKind, endpoints: readonly string[]): Record
   Object.fromEntries(
     Object.entries(ENDPOINT_KINDS)
       .filter(([, other]) => other === kind)
-      .map(([name]) => [name, endpoints.map((url) => url.replace(/(:\/\/[^:@/]*:)[^@/]*@/, '$1***@'))]),
+      .map(([name]) => [name, endpoints.map(withoutPassword)]),
   );

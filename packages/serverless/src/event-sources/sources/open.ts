@@ -4,7 +4,10 @@ import type { Mapping } from '../mapping.ts';
 import type { DirectoryCursors } from '../records.ts';
 import type { EventSource } from '../source.ts';
 import { directorySource } from './directory.ts';
+import { natsSource } from './nats.ts';
+import { postgresqlSource } from './postgresql.ts';
 import { queueSource } from './queue.ts';
+import { redisSource } from './redis.ts';
 
 /** What sources are read with. */
 export interface SourceParts {
@@ -29,7 +32,23 @@ export async function openSource(mapping: Mapping, parts: SourceParts): Promise<
         throw new SlipwayError('NotFound', `the bucket ${source.bucket} has no folder`);
       return await directorySource({ ...parts, ...source, mappingUuid: uuid, folder, region });
     }
-    default:
-      throw new SlipwayError('NotImplemented', `event sources of ${source.kind} are not here`);
+    case 'nats':
+      return await natsSource({
+        ...source,
+        consumerGroup: source.consumerGroup ?? uuid,
+        clock: parts.clock,
+        maxPending: mapping.batchSize * 2,
+      });
+    case 'redis':
+      return await redisSource({
+        ...source,
+        consumerGroup: source.consumerGroup ?? uuid,
+        endpoint: firstOf(source),
+        consumer: uuid,
+      });
+    case 'postgresql':
+      return await postgresqlSource({ ...source, ...parts, endpoint: firstOf(source) });
   }
 }
+
+const firstOf = ({ endpoints }: { readonly endpoints: readonly string[] }): string => endpoints[0] ?? '';
