@@ -8,6 +8,7 @@ import type { Route, Site } from '@slipway/http';
 import { type AwsDoor, type AwsOperation, awsSite, sqsQuerySite } from '@slipway/serverless/aws';
 import { EnvironmentService, environmentRoutes, LocalCompute } from '@slipway/serverless/environments';
 import { LogService, logOperations } from '@slipway/serverless/logs';
+import { Queues, queueOperations } from '@slipway/serverless/queues';
 import { AWS_PRICES, UsageService, usageRoutes } from '@slipway/serverless/usage';
 import { type DaemonOptions, type Floors, SHIM_PATH } from './floors.ts';
 import { downloadSite, type FunctionGround, openFunctionSlice, withPackages } from './functions.ts';
@@ -84,10 +85,11 @@ export async function openServerless(
       scratchRoot: below('scratch'),
     }),
   );
+  const queues = stack.use(new Queues({ database, clock, random }));
   const operations: Operations = {
     lambda: functions.operations,
     logs: logOperations(logs, clock),
-    sqs: [],
+    sqs: queueOperations(queues),
     scheduler: [],
   };
   const asks = config.acceptsAnyAccessKey ? 'any-signature' : 'signature';

@@ -156,6 +156,13 @@ export class EventSourceMappings implements AsyncDisposable {
     return { ...this.get(uuid), state };
   }
 
+  /** @throws NotFound */
+  setTags(uuid: string, tags: Readonly<Record<string, string>>): void {
+    const mapping = { ...this.get(uuid).mapping, tags };
+    this.#records.save(mapping);
+    this.#mappings.set(uuid, mapping);
+  }
+
   /** @throws NotFound; Conflict ResourceInUseException while it changes */
   delete(uuid: string): MappingView {
     this.#unchanging(uuid);

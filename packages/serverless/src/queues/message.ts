@@ -147,15 +147,24 @@ export const invalidParameter = (message: string) =>
   awsError('InvalidArgument', 'InvalidParameterValue', message);
 
 /** Message attributes as they are kept: JSON, binary values as base64. */
-export const formatAttributes = (attributes: MessageAttributes | undefined): string =>
-  JSON.stringify(attributes ?? {}, (_key, value: unknown) =>
-    value instanceof Uint8Array ? { base64: Buffer.from(value).toString('base64') } : value,
+export const formatAttributes = (attributes: MessageAttributes = {}): string =>
+  JSON.stringify(
+    Object.entries(attributes).map(([name, { DataType, StringValue, BinaryValue }]) => ({
+      name,
+      DataType,
+      StringValue,
+      base64: BinaryValue && Buffer.from(BinaryValue).toString('base64'),
+    })),
   );
 
 export function parseMessageAttributes(json: string): MessageAttributes {
-  return JSON.parse(json, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null && 'base64' in value && typeof value.base64 === 'string'
-      ? new Uint8Array(Buffer.from(value.base64, 'base64'))
-      : value,
-  ) as MessageAttributes;
+  const kept = JSON.parse(json) as Array<
+    AttributeValue & { readonly name: string; readonly base64?: string }
+  >;
+  return Object.fromEntries(
+    kept.map(({ name, base64, ...value }) => [
+      name,
+      base64 === undefined ? value : { ...value, BinaryValue: new Uint8Array(Buffer.from(base64, 'base64')) },
+    ]),
+  );
 }

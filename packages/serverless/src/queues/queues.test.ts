@@ -248,7 +248,7 @@ test('attributes of a message are received when they are asked for', async () =>
     MessageAttributes: {
       'trace.id': { DataType: 'String', StringValue: 'abc' },
       size: { DataType: 'Number', StringValue: '12' },
-      bytes: { DataType: 'Binary', BinaryValue: Uint8Array.of(1, 2) },
+      bytes: { DataType: 'Binary', BinaryValue: Buffer.of(1, 2) },
     },
   });
   const receive = async (...MessageAttributeNames: string[]) => {
