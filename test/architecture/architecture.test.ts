@@ -187,7 +187,8 @@ function importedSlice(file: SourceFile, specifier: string): { slice: string; do
   const target = resolveRelative(file, specifier);
   const slice = sliceOf(target);
   if (slice === undefined) return undefined;
-  const doors = isTest(file) ? ['index.ts', 'testing.ts'] : ['index.ts'];
+  const isForTests = isTest(file) || file.path.endsWith('/testing.ts');
+  const doors = isForTests ? ['index.ts', 'testing.ts'] : ['index.ts'];
   return { slice, door: doors.some((door) => target === `${sliceFolder(target)}/${door}`) };
 }
 
