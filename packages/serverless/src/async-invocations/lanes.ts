@@ -1,5 +1,5 @@
 import type { EventRecords } from './records.ts';
-import { type Happening, nextWindow } from './state.ts';
+import { type Happening, nextPauseMs, nextWindow } from './state.ts';
 
 /** Ids of due events that are read at once. */
 const PAGE = 128;
@@ -13,6 +13,9 @@ interface Lane {
   ready: number[];
   /** How many may run at once now. */
   window: number;
+  /** After a refusal none of it runs until then. */
+  pausedUntilMs: number;
+  pauseMs: number;
   /** No event of it that is neither running nor ready is due before. */
   nextDueMs: number;
 }
@@ -76,7 +79,7 @@ export class Lanes {
   /** The event whose turn it is; it runs until it is released. Undefined when none is due or none may run. */
   take(nowMs: number): { readonly functionName: string; readonly id: number } | undefined {
     for (const [functionName, lane] of this.#lanes) {
-      if (lane.running.size >= Math.floor(lane.window)) continue;
+      if (lane.running.size >= Math.floor(lane.window) || lane.pausedUntilMs > nowMs) continue;
       if (lane.ready.length === 0 && lane.nextDueMs <= nowMs) this.#refill(functionName, lane, nowMs);
       const id = lane.ready.shift();
       if (id === undefined) continue;
@@ -89,20 +92,23 @@ export class Lanes {
   }
 
   /** The event's turn is over. */
-  release(functionName: string, id: number, happening: Happening): void {
+  release(functionName: string, id: number, happening: Happening, nowMs: number): void {
     const lane = this.#lane(functionName);
     lane.running.delete(id);
     lane.window = nextWindow(lane.window, happening, this.#maxWindow);
+    lane.pauseMs = nextPauseMs(lane.pauseMs, happening);
+    lane.pausedUntilMs = nowMs + lane.pauseMs;
     this.#tidy(functionName, lane);
   }
 
-  /** When the next event is due that is not ready; undefined when there is none. */
+  /** When there is an event to run, if there is room; undefined when there is none. */
   nextDueMs(): number | undefined {
     let earliest = Number.POSITIVE_INFINITY;
     for (const lane of this.#lanes.values()) {
       // A lane without room is looked at again when one of its events ends.
       if (lane.running.size >= Math.floor(lane.window)) continue;
-      earliest = Math.min(earliest, lane.nextDueMs);
+      const dueMs = lane.ready.length > 0 ? 0 : lane.nextDueMs;
+      earliest = Math.min(earliest, Math.max(dueMs, lane.pausedUntilMs));
     }
     return Number.isFinite(earliest) ? earliest : undefined;
   }
@@ -126,6 +132,8 @@ export class Lanes {
         running: new Set(),
         ready: [],
         window: Math.min(FIRST_WINDOW, this.#maxWindow),
+        pausedUntilMs: 0,
+        pauseMs: 0,
         nextDueMs: Number.POSITIVE_INFINITY,
       };
       this.#lanes.set(functionName, lane);

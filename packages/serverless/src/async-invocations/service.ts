@@ -173,7 +173,7 @@ export class AsyncInvocations implements AsyncAcceptor, AsyncDisposable {
         turn = { happening: 'refused', dueAtMs: this.#parts.clock.nowMs() + backoffMs(0) };
       }
     }
-    this.#lanes.release(functionName, id, turn.happening);
+    this.#lanes.release(functionName, id, turn.happening, this.#parts.clock.nowMs());
     if (turn.dueAtMs !== undefined) this.#lanes.expect(functionName, turn.dueAtMs);
   }
 

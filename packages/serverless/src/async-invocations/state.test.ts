@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type EventPolicy, type EventState, type Happening, nextWindow, transition } from './state.ts';
+import {
+  type EventPolicy,
+  type EventState,
+  type Happening,
+  nextPauseMs,
+  nextWindow,
+  transition,
+} from './state.ts';
 
 const policy: EventPolicy = { maxRetries: 2, maxAgeSeconds: 21_600, reservedConcurrency: undefined };
 const fresh: EventState = { acceptedAtMs: 0, attempts: 0, refusals: 0 };
@@ -68,4 +75,14 @@ test('the window grows by one a round, is halved by a refusal, and never closes'
   assert.equal(nextWindow(8, 'refused', 64), 4);
   assert.equal(nextWindow(1, 'refused', 64), 1);
   assert.equal(nextWindow(64, 'failed', 64), 64);
+});
+
+test('refusals in a row make longer pauses, up to a second, and a success ends them', () => {
+  const pauses = [50, 100, 200, 400, 800, 1_000, 1_000];
+  let pauseMs = 0;
+  for (const expected of pauses) {
+    pauseMs = nextPauseMs(pauseMs, 'refused');
+    assert.equal(pauseMs, expected);
+  }
+  assert.equal(nextPauseMs(pauseMs, 'failed'), 0);
 });

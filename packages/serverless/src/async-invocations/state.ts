@@ -88,3 +88,10 @@ export function nextWindow(window: number, happening: Happening, max: number): n
   if (happening === 'refused') return Math.max(1, window / 2);
   return Math.min(max, window + 1 / window);
 }
+
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 1_000;
+
+/** How long the events of one function wait after one of them was refused: none of them would fare better at once. */
+export const nextPauseMs = (pauseMs: number, happening: Happening): number =>
+  happening === 'refused' ? Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), MAX_PAUSE_MS) : 0;

@@ -40,6 +40,9 @@ export class MappingRunner implements AsyncDisposable {
   readonly #mapping: Mapping;
   readonly #parts: RunnerParts;
   readonly #filters: readonly EventPattern[];
+  /** No more items are taken, and what waits for room does not go on waiting. */
+  readonly #stopping = new AbortController();
+  /** What runs is broken off. */
   readonly #ending = new AbortController();
   readonly #batches = new Set<Promise<void>>();
   readonly #run: Promise<void>;
@@ -51,13 +54,20 @@ export class MappingRunner implements AsyncDisposable {
     this.#run = this.#start(open);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending.abort();
+  /** Lets the function finish what it has. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
     await this.#run;
   }
 
+  /** At once: what the function has will come again. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.stop();
+  }
+
   async #start(open: () => Promise<EventSource>): Promise<void> {
-    const { signal } = this.#ending;
+    const { signal } = this.#stopping;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         await using source = await open();
@@ -80,30 +90,25 @@ export class MappingRunner implements AsyncDisposable {
   }
 
   async #poll(source: EventSource): Promise<void> {
-    const { signal } = this.#ending;
     const concurrency = this.#mapping.maxConcurrency ?? SOURCE_LIMITS[this.#mapping.source.kind].concurrency;
+    // What a batch that broke had in its hands comes again when the source is opened again.
+    const broken = new AbortController();
+    const signal = AbortSignal.any([this.#stopping.signal, broken.signal]);
     while (!signal.aborted) {
       while (this.#batches.size >= concurrency) await Promise.race(this.#batches);
-      const items = await this.#gather(source);
+      const items = await this.#gather(source, signal);
       if (items.length === 0) continue;
       const batch = this.#handle(source, items)
-        .catch((error: unknown) => {
-          if (signal.aborted) return;
-          this.lastResult = `PROBLEM: ${errorMessage(error)}`;
-          this.#parts.logger.error(
-            { err: error, mapping: this.#mapping.uuid },
-            'a batch of events could not be handled',
-          );
-        })
+        .catch((error: unknown) => broken.abort(error))
         .finally(() => this.#batches.delete(batch));
       this.#batches.add(batch);
     }
+    broken.signal.throwIfAborted();
   }
 
   /** The next batch: what is there, or what comes within the batching window. */
-  async #gather(source: EventSource): Promise<SourceItem[]> {
+  async #gather(source: EventSource, signal: AbortSignal): Promise<SourceItem[]> {
     const { clock } = this.#parts;
-    const { signal } = this.#ending;
     const policy = {
       batchSize: this.#mapping.batchSize,
       windowMs: this.#mapping.windowSeconds * 1000,
@@ -158,7 +163,7 @@ export class MappingRunner implements AsyncDisposable {
 
   /** Invokes the function with items until they are done with. */
   async #invoke(source: EventSource, all: readonly SourceItem[]): Promise<void> {
-    const { signal } = this.#ending;
+    const { signal } = this.#stopping;
     let items = all;
     for (let attempt = 1; items.length > 0; attempt++) {
       const payload = toPayload(items);
@@ -215,7 +220,7 @@ export class MappingRunner implements AsyncDisposable {
       try {
         return await take(catalog.resolve(functionName, qualifier));
       } catch (error) {
-        this.#ending.signal.throwIfAborted();
+        this.#stopping.signal.throwIfAborted();
         this.lastResult = `PROBLEM: ${errorMessage(error)}`;
         if (!isSlipwayError(error, 'ResourceExhausted')) {
           logger.warn(
@@ -225,7 +230,7 @@ export class MappingRunner implements AsyncDisposable {
         }
         await source.keep(items);
         await this.#pause(refusals);
-        this.#ending.signal.throwIfAborted();
+        this.#stopping.signal.throwIfAborted();
       }
     }
   }
@@ -269,7 +274,7 @@ export class MappingRunner implements AsyncDisposable {
 
   async #pause(failures: number): Promise<void> {
     const ms = Math.min(FIRST_BACKOFF_MS * 2 ** Math.min(failures, 10), MAX_BACKOFF_MS);
-    await this.#parts.clock.sleep(ms, { signal: this.#ending.signal }).catch(() => {});
+    await this.#parts.clock.sleep(ms, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
 

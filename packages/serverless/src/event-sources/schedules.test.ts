@@ -126,6 +126,7 @@ test('schedules are changed, listed, disabled and deleted', async () => {
   for (const input of [
     { ScheduleExpression: 'rate(1 minutes)' },
     { Name: 'a b' },
+    { Target: { ...target, Arn: 'arn:aws:sns:eu-central-1:000000000000:topic' } },
     { EndDate: new Date('2025-01-01T00:00:00Z') },
     { Target: { ...target, RetryPolicy: { MaximumRetryAttempts: 186 } } },
   ]) {

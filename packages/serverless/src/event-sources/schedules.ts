@@ -8,6 +8,7 @@ import {
   deliveryBody,
   dueTimes,
   lastDueMs,
+  refused,
   retryAtMs,
   type Schedule,
 } from './schedule.ts';
@@ -119,8 +120,14 @@ export class Schedules implements AsyncDisposable {
   #save(schedule: Schedule): void {
     const { clock, targets } = this.#parts;
     checkSchedule(schedule, clock.nowMs());
-    targets.check(schedule.target.arn);
-    if (schedule.target.deadLetterArn !== undefined) targets.check(schedule.target.deadLetterArn);
+    for (const arn of [schedule.target.arn, schedule.target.deadLetterArn]) {
+      if (arn === undefined) continue;
+      try {
+        targets.check(arn);
+      } catch (error) {
+        throw refused(errorMessage(error));
+      }
+    }
     const dueAtMs = schedule.isEnabled ? dueTimes(schedule)(clock.nowMs() - 1) : undefined;
     this.#records.save(schedule, dueAtMs);
     this.#entries.set(schedule.name, { schedule, dueAtMs });

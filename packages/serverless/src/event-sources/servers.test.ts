@@ -132,7 +132,9 @@ test('NATS: messages of a stream come, are retried, and come again after the ser
   await world.restart();
   await publish('last');
   await eventually(() => recordsOf(world.runs).at(-1)?.data === 'last');
-  assert.equal(recordsOf(world.runs).length, 5);
+  // A server that was killed may have forgotten acknowledgements: then it gives messages again.
+  const seen = new Set(recordsOf(world.runs).map(({ data }) => data));
+  assert.deepEqual([...seen].sort(), ['after', 'bad', 'first', 'last']);
   assert.equal((await world.call('GetEventSourceMapping', { UUID })).LastProcessingResult, 'OK');
 });
 

@@ -40,6 +40,13 @@ export type MappingSettings = Pick<
   | 'maxRetries'
 >;
 
+interface Change {
+  readonly state: MappingState;
+  /** The one that is ending. */
+  readonly runner: MappingRunner | undefined;
+  readonly done: Promise<void>;
+}
+
 /** The mappings of event sources to functions, and what runs them. */
 export class EventSourceMappings implements AsyncDisposable {
   readonly #parts: EventSourceMappingsParts;
@@ -47,7 +54,7 @@ export class EventSourceMappings implements AsyncDisposable {
   readonly #mappings = new Map<string, Mapping>();
   readonly #runners = new Map<string, MappingRunner>();
   /** Changes that are under way: the old runner ends, then the new one begins. */
-  readonly #changes = new Map<string, { readonly state: MappingState; readonly done: Promise<void> }>();
+  readonly #changes = new Map<string, Change>();
   #isStarted = false;
   #isEnding = false;
 
@@ -175,8 +182,10 @@ export class EventSourceMappings implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isEnding = true;
-    await Promise.all([...this.#changes.values()].map(({ done }) => done));
-    await Promise.all([...this.#runners.values()].map((runner) => runner[Symbol.asyncDispose]()));
+    const changes = [...this.#changes.values()];
+    const runners = [...this.#runners.values(), ...changes.flatMap(({ runner }) => runner ?? [])];
+    await Promise.all(runners.map((runner) => runner[Symbol.asyncDispose]()));
+    await Promise.all(changes.map(({ done }) => done));
     this.#runners.clear();
   }
 
@@ -242,11 +251,11 @@ export class EventSourceMappings implements AsyncDisposable {
     const runner = this.#runners.get(uuid);
     this.#runners.delete(uuid);
     const finish = async () => {
-      await runner?.[Symbol.asyncDispose]();
+      await runner?.stop();
       this.#changes.delete(uuid);
       then();
     };
-    this.#changes.set(uuid, { state, done: finish() });
+    this.#changes.set(uuid, { state, runner, done: finish() });
   }
 
   #run(mapping: Mapping): void {

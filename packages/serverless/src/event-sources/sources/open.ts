@@ -45,6 +45,7 @@ export async function openSource(mapping: Mapping, parts: SourceParts): Promise<
         consumerGroup: source.consumerGroup ?? uuid,
         endpoint: firstOf(source),
         consumer: uuid,
+        clock: parts.clock,
       });
     case 'postgresql':
       return await postgresqlSource({ ...source, ...parts, endpoint: firstOf(source) });

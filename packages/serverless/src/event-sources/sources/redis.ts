@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { aborted, errorMessage, SlipwayError } from '@slipway/base';
+import { type Clock, errorMessage, SlipwayError } from '@slipway/base';
 import type { StartingPosition } from '../mapping.ts';
 import type { EventSource, SourceItem } from '../source.ts';
 import { withoutPassword } from './server.ts';
@@ -13,7 +13,11 @@ export interface RedisSourceOptions {
   /** The consumer in the group: what it was given and did not acknowledge is its own after a crash. */
   readonly consumer: string;
   readonly from: StartingPosition;
+  readonly clock: Clock;
 }
+
+/** A server that says nothing for so long after it should have answered is gone. */
+const SILENCE_MS = 10_000;
 
 /**
  * The entries of a stream, through a consumer group.
@@ -30,9 +34,8 @@ export async function redisSource(options: RedisSourceOptions): Promise<EventSou
   const client = createClient(settings);
   // A read that waits holds its connection; acknowledgements need another.
   const reader = createClient(settings).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
-  const failure = Promise.withResolvers<never>();
-  failure.promise.catch(() => {});
-  for (const each of [client, reader]) each.on('error', (error) => failure.reject(error));
+  // What waits for the connection hears of it.
+  for (const each of [client, reader]) each.on('error', () => {});
   const close = () => {
     for (const each of [client, reader]) if (each.isOpen) each.destroy();
   };
@@ -69,12 +72,21 @@ export async function redisSource(options: RedisSourceOptions): Promise<EventSou
   return {
     redelivers: false,
     receive: async ({ max, waitMs, signal }) => {
-      if (after !== '>') {
-        const own = await Promise.race([read(max, 0), failure.promise]);
-        if (own.length > 0) return own;
+      using _guard = options.clock.timer(waitMs + SILENCE_MS, close);
+      const stop = () => reader.destroy();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        if (after !== '>') {
+          const own = await read(max, 0);
+          if (own.length > 0) return own;
+        }
+        return await read(max, waitMs);
+      } catch (error) {
+        if (signal.aborted) return [];
+        throw error;
+      } finally {
+        signal.removeEventListener('abort', stop);
       }
-      const stopped = aborted(signal).then((): readonly SourceItem[] => []);
-      return await Promise.race([read(max, waitMs), failure.promise, stopped]);
     },
     acknowledge: async (items) => {
       await client.xAck(

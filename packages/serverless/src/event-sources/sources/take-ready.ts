@@ -1,41 +1,55 @@
-import { aborted, type Clock, nextTurn } from '@slipway/base';
+import { type Clock, nextTurn } from '@slipway/base';
 import type { ReceiveItems } from '../source.ts';
+
+type Settled<T> = { readonly value: IteratorResult<T> } | { readonly error: unknown };
 
 /** Reads an iterator by the batch: waits for the first item, then takes what is there without waiting. */
 export function takeReady<T>(
   iterator: AsyncIterator<T>,
   clock: Clock,
 ): (request: ReceiveItems) => Promise<T[]> {
-  /** Asked for and not yet taken. */
-  let next: Promise<IteratorResult<T>> | undefined;
+  let isAsked = false;
+  /** Came and was not taken yet. */
+  let settled: Settled<T> | undefined;
+  let wake = () => {};
+  const settle = (result: Settled<T>) => {
+    settled = result;
+    isAsked = false;
+    wake();
+  };
+  // Asked once for each item, however often somebody waits for it.
+  const ask = () => {
+    if (isAsked || settled !== undefined) return;
+    isAsked = true;
+    iterator.next().then(
+      (value) => settle({ value }),
+      (error: unknown) => settle({ error }),
+    );
+  };
+  const wait = async (ms: number, signal: AbortSignal) => {
+    const woken = Promise.withResolvers<void>();
+    wake = woken.resolve;
+    using _timer = clock.timer(ms, wake);
+    signal.addEventListener('abort', wake, { once: true });
+    if (signal.aborted) wake();
+    await woken.promise;
+    signal.removeEventListener('abort', wake);
+  };
   return async ({ max, waitMs, signal }) => {
     const items: T[] = [];
     while (items.length < max) {
-      next ??= iterator.next();
-      const result = await (items.length === 0 ? within(next, waitMs, signal, clock) : ready(next));
+      ask();
+      if (settled === undefined) await (items.length === 0 ? wait(waitMs, signal) : nextTurn());
+      const result = settled as Settled<T> | undefined;
       if (result === undefined) break;
-      next = undefined;
-      if (result.done === true) {
+      // What went wrong is told when what came before it was taken.
+      if ('error' in result || result.value.done === true) {
         if (items.length > 0) break;
-        throw new Error('the server ended the connection');
+        throw 'error' in result ? result.error : new Error('the server ended the connection');
       }
-      items.push(result.value);
+      settled = undefined;
+      items.push(result.value.value);
     }
     return items;
   };
 }
-
-async function within<T>(
-  next: Promise<T>,
-  ms: number,
-  signal: AbortSignal,
-  clock: Clock,
-): Promise<T | undefined> {
-  const elapsed = Promise.withResolvers<undefined>();
-  using _timer = clock.timer(ms, () => elapsed.resolve(undefined));
-  return await Promise.race([next, elapsed.promise, aborted(signal).then(() => undefined)]);
-}
-
-/** What is there, or will be by the next turn. */
-const ready = <T>(next: Promise<T>): Promise<T | undefined> =>
-  Promise.race([next, nextTurn().then(() => undefined)]);
