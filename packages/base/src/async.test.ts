@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AsyncQueue, collectBytes, KeyedLock, mapConcurrent } from './async.ts';
+import { AsyncQueue, collectBytes, KeyedLock, mapConcurrent, orAborted } from './async.ts';
 import { isSlipwayError } from './errors.ts';
 
 test('tasks with one key run one after another, those with different keys side by side', async () => {
@@ -78,4 +78,16 @@ test('work runs at most so many at once, and its results keep the order', async 
   });
   assert.deepEqual(results, [6, 2, 4, 10]);
   assert.equal(most, 2);
+});
+
+test('nobody waits for work once its signal aborted, and what it comes to then harms nobody', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  assert.equal(await orAborted(Promise.resolve(1), signal), 1);
+  const work = Promise.withResolvers<void>();
+  const waiting = orAborted(work.promise, signal);
+  controller.abort(new Error('enough'));
+  await assert.rejects(waiting, /enough/);
+  work.reject(new Error('too late'));
+  await assert.rejects(orAborted(Promise.resolve(1), signal), /enough/);
 });

@@ -174,5 +174,19 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
+/** What `work` comes to, or the signal's reason once it aborts, when nobody waits for `work` any more. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const abort = () => stopped.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    // First, so that an abort of before counts.
+    return await Promise.race([stopped.promise, work]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 /** Lets whoever waits for this thread have it, in the middle of long synchronous work. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

@@ -1,4 +1,4 @@
-import { type Clock, errorMessage, isSlipwayError, type Logger, type Random } from '@slipway/base';
+import { type Clock, errorMessage, isSlipwayError, type Logger, orAborted, type Random } from '@slipway/base';
 import { type Database, type GroupCommit, groupCommit } from '@slipway/store';
 import { awsError } from '../aws/index.ts';
 import type { EventInvokeConfig, FunctionCatalog, ResolvedFunction } from '../functions/index.ts';
@@ -196,10 +196,8 @@ export class AsyncInvocations implements AsyncAcceptor, AsyncDisposable {
     }
     let attempt: Attempt & { kind: 'ran' };
     try {
-      const answer = await invoker.invoke(
-        { ...event, target, kind: 'Event' },
-        { signal: this.#ending.signal },
-      );
+      const { signal } = this.#ending;
+      const answer = await orAborted(invoker.invoke({ ...event, target, kind: 'Event' }, { signal }), signal);
       attempt = { kind: 'ran', ...answer };
     } catch (error) {
       this.#ending.signal.throwIfAborted();

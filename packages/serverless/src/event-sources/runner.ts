@@ -1,4 +1,12 @@
-import { type Clock, errorMessage, isSlipwayError, type Logger, newUuid, type Random } from '@slipway/base';
+import {
+  type Clock,
+  errorMessage,
+  isSlipwayError,
+  type Logger,
+  newUuid,
+  orAborted,
+  type Random,
+} from '@slipway/base';
 import type { AsyncAcceptor, EventTargets } from '../async-invocations/index.ts';
 import type { FunctionCatalog, ResolvedFunction } from '../functions/index.ts';
 import type { InvokeRequest, InvokeResult } from '../invocations/index.ts';
@@ -194,9 +202,10 @@ export class MappingRunner implements AsyncDisposable {
   }
 
   async #call(target: ResolvedFunction, requestId: string, payload: Uint8Array): Promise<CallResult> {
+    const { signal } = this.#ending;
     try {
       const request = { target, requestId, payload, kind: 'RequestResponse' } as const;
-      return await this.#parts.invoker.invoke(request, { signal: this.#ending.signal });
+      return await orAborted(this.#parts.invoker.invoke(request, { signal }), signal);
     } catch (error) {
       // Too large: it will not get better by waiting.
       if (!isSlipwayError(error, 'InvalidArgument')) throw error;

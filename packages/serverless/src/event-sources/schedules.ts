@@ -79,13 +79,14 @@ export class Schedules implements AsyncDisposable {
         `There are ${max} schedules already.`,
       );
     }
-    this.#save(schedule);
+    // A rate begins with its creation.
+    this.#save(schedule, schedule.createdAtMs - 1);
   }
 
   /** Everything of it is new; what was left out has its default. @throws NotFound, InvalidArgument */
   update(schedule: Schedule): void {
     const { createdAtMs } = this.get(schedule.name);
-    this.#save({ ...schedule, createdAtMs });
+    this.#save({ ...schedule, createdAtMs }, this.#parts.clock.nowMs());
   }
 
   /** @throws NotFound ResourceNotFoundException */
@@ -117,7 +118,7 @@ export class Schedules implements AsyncDisposable {
     await Promise.all(this.#delivering.values());
   }
 
-  #save(schedule: Schedule): void {
+  #save(schedule: Schedule, afterMs: number): void {
     const { clock, targets } = this.#parts;
     checkSchedule(schedule, clock.nowMs());
     for (const arn of [schedule.target.arn, schedule.target.deadLetterArn]) {
@@ -128,7 +129,7 @@ export class Schedules implements AsyncDisposable {
         throw refused(errorMessage(error));
       }
     }
-    const dueAtMs = schedule.isEnabled ? dueTimes(schedule)(clock.nowMs() - 1) : undefined;
+    const dueAtMs = schedule.isEnabled ? dueTimes(schedule)(afterMs) : undefined;
     this.#records.save(schedule, dueAtMs);
     this.#entries.set(schedule.name, { schedule, dueAtMs });
     this.#tick();
