@@ -1,15 +1,12 @@
-import { createHash } from 'node:crypto';
 import { type Clock, newUuid, type Random } from '@slipway/base';
 import { type Database, type GroupCommit, groupCommit } from '@slipway/store';
 import { type AwsCall, awsError } from '../aws/index.ts';
+import { contentDigest, deduplicationKey, formatSequence } from './fifo.ts';
 import {
   checkMessage,
   formatAttributes,
   invalidParameter,
-  md5,
-  md5OfAttributes,
   type NewMessage,
-  parseMessageAttributes,
   type ReceivedMessage,
   type SentMessage,
 } from './message.ts';
@@ -21,6 +18,7 @@ import {
   type Queue,
   queueNameOfArn,
 } from './queue.ts';
+import { parseReceipt, toReceived } from './receipts.ts';
 import { type Counts, type MessageRecord, openQueueRecords, type QueueRecords } from './records.ts';
 import { Wakers } from './wakers.ts';
 
@@ -412,60 +410,4 @@ export class Queues implements QueueSender, Disposable {
       this.#records.expireDuplicates(nowMs);
     });
   }
-}
-
-function deduplicationKey({ settings: { fifo } }: Queue, message: NewMessage): string | undefined {
-  if (fifo === undefined) {
-    if (message.deduplicationId === undefined) return undefined;
-    throw invalidParameter(
-      `Value ${message.deduplicationId} for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.`,
-    );
-  }
-  if (message.groupId === undefined) {
-    throw awsError(
-      'InvalidArgument',
-      'MissingParameter',
-      'The request must contain the parameter MessageGroupId.',
-    );
-  }
-  if (message.delaySeconds !== undefined && message.delaySeconds > 0) {
-    throw invalidParameter(
-      `Value ${message.delaySeconds} for parameter DelaySeconds is invalid. Reason: The request include parameter that is not valid for this queue type.`,
-    );
-  }
-  const id =
-    message.deduplicationId ?? (fifo.contentBasedDeduplication ? contentDigest(message.body) : undefined);
-  if (id === undefined) {
-    throw invalidParameter(
-      'The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly',
-    );
-  }
-  return fifo.deduplicationScope === 'queue' ? id : JSON.stringify([message.groupId, id]);
-}
-
-const contentDigest = (body: string): string => createHash('sha256').update(body).digest('hex');
-
-const formatSequence = (id: number): string => String(id).padStart(20, '0');
-
-function toReceived(queue: Queue, message: MessageRecord, nonce: string, nowMs: number): ReceivedMessage {
-  const attributes = parseMessageAttributes(message.attributes);
-  return {
-    ...message,
-    receiptHandle: Buffer.from(`${queue.id}/${message.id}/${nonce}`).toString('base64'),
-    md5OfBody: md5(message.body),
-    attributes,
-    md5OfAttributes: md5OfAttributes(attributes),
-    firstReceivedAtMs: message.firstReceivedAtMs ?? nowMs,
-    receiveCount: message.receiveCount + 1,
-    sequenceNumber: queue.settings.fifo === undefined ? undefined : formatSequence(message.id),
-  };
-}
-
-function parseReceipt(queue: Queue, handle: string): { readonly id: number; readonly nonce: string } {
-  const [, queueId, id, nonce] =
-    /^(\d+)\/(\d+)\/([0-9a-f]+)$/.exec(Buffer.from(handle, 'base64').toString()) ?? [];
-  if (Number(queueId) !== queue.id || nonce === undefined) {
-    throw awsError('InvalidArgument', 'ReceiptHandleIsInvalid', 'The input receipt handle is invalid.');
-  }
-  return { id: Number(id), nonce };
 }

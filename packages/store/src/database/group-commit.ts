@@ -6,7 +6,10 @@ import type { Database } from './database.ts';
  * so that thousands of small durable writes a second are possible where each alone would cost a millisecond.
  */
 export interface GroupCommit {
-  /** Runs `work` in the next transaction; resolves when that is on disk. Rejects when `work` throws, which harms no other. */
+  /**
+   * Runs `work` in the next transaction; resolves when that is on disk. Rejects when `work` throws, which harms no other.
+   * It may run twice, the first time rolled back.
+   */
   write<T>(work: () => T): Promise<T>;
   /** The same for what may be lost with the machine's power, not with the process; see `Database.relaxed`. */
   relaxed<T>(work: () => T): Promise<T>;
