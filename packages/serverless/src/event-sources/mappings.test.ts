@@ -136,6 +136,35 @@ test('while there is no room the batch is held, and its messages are not receive
   assert.deepEqual(world.queues.counts('work'), { visible: 0, inFlight: 0, delayed: 0 });
 });
 
+test('batches run side by side, no more than was allowed', async () => {
+  let running = 0;
+  let most = 0;
+  const release = Promise.withResolvers<void>();
+  await using world = openTestSources({
+    work: {
+      run: async () => {
+        most = Math.max(most, ++running);
+        await release.promise;
+        running--;
+      },
+    },
+  });
+  world.queues.create('work', {}, {}, testCall());
+  await world.call('CreateEventSourceMapping', {
+    EventSourceArn: ARN,
+    FunctionName: 'work',
+    BatchSize: 1,
+    ScalingConfig: { MaximumConcurrency: 3 },
+  });
+  await send(world, ...Array.from({ length: 12 }, (_, index) => String(index)));
+  await world.clock.advance(100);
+  assert.equal(most, 3);
+  release.resolve();
+  await world.clock.advance(100);
+  assert.equal(world.runs.length, 12);
+  assert.equal(most, 3);
+});
+
 test('a mapping goes on after a restart, stops when it is disabled, and is gone when it is deleted', async () => {
   await using world = openTestSources({ work: {} });
   world.queues.create('work', {}, {}, testCall());

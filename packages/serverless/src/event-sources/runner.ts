@@ -7,7 +7,7 @@ import {
   orAborted,
   type Random,
 } from '@slipway/base';
-import type { AsyncAcceptor, EventTargets } from '../async-invocations/index.ts';
+import { type AsyncAcceptor, type EventTargets, nextWindow } from '../async-invocations/index.ts';
 import type { FunctionCatalog, ResolvedFunction } from '../functions/index.ts';
 import type { InvokeRequest, InvokeResult } from '../invocations/index.ts';
 import { failedItems, remainingMs } from './batch.ts';
@@ -40,6 +40,10 @@ export interface RunnerParts {
 const POLL_MS = 20_000;
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
+/** Room comes and goes more quickly than faults do. */
+const MAX_ROOM_BACKOFF_MS = 5_000;
+/** Batches at once, to begin with. */
+const FIRST_WINDOW = 5;
 
 /** Takes items from a source to a function, batch by batch, until it is stopped. */
 export class MappingRunner implements AsyncDisposable {
@@ -54,11 +58,16 @@ export class MappingRunner implements AsyncDisposable {
   readonly #ending = new AbortController();
   readonly #batches = new Set<Promise<void>>();
   readonly #run: Promise<void>;
+  readonly #maxWindow: number;
+  /** Batches at once: fewer after a refusal, more while there is room. */
+  #window: number;
 
   constructor(mapping: Mapping, open: () => Promise<EventSource>, parts: RunnerParts) {
     this.#mapping = mapping;
     this.#parts = parts;
     this.#filters = mapping.filters.map(parsePattern);
+    this.#maxWindow = mapping.maxConcurrency ?? SOURCE_LIMITS[mapping.source.kind].concurrency;
+    this.#window = Math.min(FIRST_WINDOW, this.#maxWindow);
     this.#run = this.#start(open);
   }
 
@@ -98,12 +107,11 @@ export class MappingRunner implements AsyncDisposable {
   }
 
   async #poll(source: EventSource): Promise<void> {
-    const concurrency = this.#mapping.maxConcurrency ?? SOURCE_LIMITS[this.#mapping.source.kind].concurrency;
     // What a batch that broke had in its hands comes again when the source is opened again.
     const broken = new AbortController();
     const signal = AbortSignal.any([this.#stopping.signal, broken.signal]);
     while (!signal.aborted) {
-      while (this.#batches.size >= concurrency) await Promise.race(this.#batches);
+      while (this.#batches.size >= Math.floor(this.#window)) await Promise.race(this.#batches);
       const items = await this.#gather(source, signal);
       if (items.length === 0) continue;
       const batch = this.#handle(source, items)
@@ -227,18 +235,22 @@ export class MappingRunner implements AsyncDisposable {
     const { functionName, qualifier, uuid } = this.#mapping;
     for (let refusals = 0; ; refusals++) {
       try {
-        return await take(catalog.resolve(functionName, qualifier));
+        const taken = await take(catalog.resolve(functionName, qualifier));
+        this.#window = nextWindow(this.#window, 'succeeded', this.#maxWindow);
+        return taken;
       } catch (error) {
         this.#stopping.signal.throwIfAborted();
         this.lastResult = `PROBLEM: ${errorMessage(error)}`;
-        if (!isSlipwayError(error, 'ResourceExhausted')) {
+        this.#window = nextWindow(this.#window, 'refused', this.#maxWindow);
+        const isFull = isSlipwayError(error, 'ResourceExhausted');
+        if (!isFull) {
           logger.warn(
             { err: error, mapping: uuid, functionName },
             'events could not be given to their function',
           );
         }
         await source.keep(items);
-        await this.#pause(refusals);
+        await this.#pause(refusals, isFull ? MAX_ROOM_BACKOFF_MS : MAX_BACKOFF_MS);
         this.#stopping.signal.throwIfAborted();
       }
     }
@@ -281,8 +293,8 @@ export class MappingRunner implements AsyncDisposable {
     await source.acknowledge(items);
   }
 
-  async #pause(failures: number): Promise<void> {
-    const ms = Math.min(FIRST_BACKOFF_MS * 2 ** Math.min(failures, 10), MAX_BACKOFF_MS);
+  async #pause(failures: number, maxMs = MAX_BACKOFF_MS): Promise<void> {
+    const ms = Math.min(FIRST_BACKOFF_MS * 2 ** Math.min(failures, 10), maxMs);
     await this.#parts.clock.sleep(ms, { signal: this.#stopping.signal }).catch(() => {});
   }
 }
