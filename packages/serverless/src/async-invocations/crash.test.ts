@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** `SLIPWAY_TEST_KILLS=1000` for the figure that the project promises. */
-const KILLS = Number(process.env.SLIPWAY_TEST_KILLS ?? 50);
+const KILLS = Number(process.env.SLIPWAY_TEST_KILLS ?? 30);
 
 test(`through ${KILLS} kills no accepted event is lost, and none runs that was not accepted`, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-crash-'));

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { newUuid } from '@slipway/base';
 import type { Database } from '@slipway/store';
 import { awsError } from '../aws/index.ts';
@@ -222,10 +223,7 @@ export class EventSourceMappings implements AsyncDisposable {
         );
       }
     }
-    if (
-      mapping.source.kind === 'directory' &&
-      this.#parts.bucketFolder(mapping.source.bucket) === undefined
-    ) {
+    if (mapping.source.kind === 'directory' && !isFolder(this.#parts.bucketFolder(mapping.source.bucket))) {
       throw awsError(
         'InvalidArgument',
         'InvalidParameterValueException',
@@ -264,3 +262,6 @@ export class EventSourceMappings implements AsyncDisposable {
     this.#runners.set(mapping.uuid, new MappingRunner(mapping, () => openSource(mapping, parts), parts));
   }
 }
+
+const isFolder = (path: string | undefined): boolean =>
+  path !== undefined && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

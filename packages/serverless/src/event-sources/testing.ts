@@ -47,7 +47,7 @@ export function openTestSources<C extends Clock = VirtualClock>(
       acceptor: events,
       targets,
       queues,
-      bucketFolder: (name) => (buckets.has(name) ? hostPath(join(folder, name)) : undefined),
+      bucketFolder: (name) => hostPath(join(folder, name)),
     });
     const schedules = new Schedules({ ...common, targets, accountId: '000000000000' });
     events.start(fake.invoker);
@@ -66,7 +66,6 @@ export function openTestSources<C extends Clock = VirtualClock>(
       },
     };
   };
-  const buckets = new Set<string>();
   let current = open();
   return {
     clock,
@@ -78,7 +77,6 @@ export function openTestSources<C extends Clock = VirtualClock>(
     bucket: (name) => {
       const path = join(folder, name);
       mkdirSync(path);
-      buckets.add(name);
       return path;
     },
     call: async (name, input) => {

@@ -12,7 +12,7 @@ import { redisSource } from './redis.ts';
 /** What sources are read with. */
 export interface SourceParts {
   readonly queues: Queues;
-  /** The folder that stands for a bucket; undefined when there is none. */
+  /** The folder that stands for a bucket, whether it is there or not; undefined where there are no buckets. */
   readonly bucketFolder: (bucket: string) => HostPath | undefined;
   readonly cursors: DirectoryCursors;
   readonly clock: Clock;
