@@ -213,8 +213,9 @@ export class AsyncInvocations implements AsyncAcceptor, AsyncDisposable {
 
   async #refused(event: EventRecord, target: ResolvedFunction | undefined, error: unknown): Promise<Turn> {
     const isThrottle = isSlipwayError(error, 'ResourceExhausted');
-    if (!isThrottle)
+    if (!isThrottle) {
       this.#parts.logger.warn({ err: error, ...about(event) }, 'an event could not run; it waits');
+    }
     const statusCode = isThrottle ? 429 : 500;
     return await this.#apply(event, target, 'refused', {
       kind: 'refused',
@@ -296,7 +297,7 @@ export class AsyncInvocations implements AsyncAcceptor, AsyncDisposable {
   ): Promise<void> {
     const { clock, logger } = this.#parts;
     const { signal } = this.#ending;
-    if (event.hops >= MAX_HOPS) {
+    if (event.hops >= MAX_HOPS && arn.includes(':function:')) {
       logger.warn(
         { arn, ...about(event) },
         `an event was not sent on: ${MAX_HOPS} functions sent it to each other, which looks endless`,
