@@ -1,3 +1,12 @@
+export {
+  CACHE_CONFIG_TYPE,
+  type CacheDocument,
+  DIFF_ID_ANNOTATION,
+  readCacheConfig,
+  readInlineCache,
+  writeCacheConfig,
+  writeInlineCache,
+} from './cache/cache-config.ts';
 export type * from './graph.ts';
 export * from './plan/index.ts';
 export { type OpenSolverOptions, openSolver } from './solve/open-solver.ts';

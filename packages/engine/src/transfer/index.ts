@@ -2,3 +2,4 @@ export { servesPlatform } from './choose-platform.ts';
 export { parseRegistryConfig } from './credentials.ts';
 export { pullHandler, transferRoutes } from './routes.ts';
 export { TransferService, type TransferServiceOptions } from './service.ts';
+export type { Upload } from './upload.ts';

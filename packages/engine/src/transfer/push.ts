@@ -4,6 +4,7 @@ import {
   type Descriptor,
   type Digest,
   formatFamiliar,
+  MediaType,
   parseManifest,
   type Reference,
   repositoryName,
@@ -121,10 +122,15 @@ async function pushLayers(
   const failed = new AbortController();
   const both = AbortSignal.any([signal, failed.signal]);
   let failure: { readonly error: unknown } | undefined;
+  const gzipType =
+    image.manifest.mediaType === MediaType.dockerManifest
+      ? MediaType.dockerLayerGzip
+      : MediaType.ociLayerGzip;
   const one = async (layer: Descriptor, index: number): Promise<Descriptor> => {
     const id = image.diffIds[index] ?? layer.digest;
     try {
-      return await pushLayer(context, { image, layer, id, repository, lease }, report, both);
+      const known = pathsKnown(image, repository.name.domain);
+      return await pushLayer(context, { gzipType, known, layer, id, repository, lease }, report, both);
     } catch (error) {
       failure ??= { error };
       failed.abort(error);
