@@ -1,13 +1,6 @@
 import { shortId } from '@slipway/base';
 import type { PushableBlob, Repository } from '@slipway/distribution/client';
-import {
-  type Descriptor,
-  type Digest,
-  familiarName,
-  layerCompression,
-  MediaType,
-  parseReference,
-} from '@slipway/oci';
+import { type Descriptor, type Digest, familiarName, layerCompression, parseReference } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import { byteProgress, type Image, type Report } from '../images/index.ts';
 import { compressLayer } from './compress-layer.ts';

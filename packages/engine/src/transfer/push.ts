@@ -4,6 +4,7 @@ import {
   type Descriptor,
   type Digest,
   formatFamiliar,
+  formatReference,
   MediaType,
   parseManifest,
   type Reference,
@@ -11,9 +12,10 @@ import {
   withDefaultTag,
 } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
-import type { Image, Report } from '../images/index.ts';
+import { type Image, type Report, readImages } from '../images/index.ts';
 import { publish, type TransferContext } from './context.ts';
 import { pushError } from './docker-words.ts';
+import { pushImages } from './push-images.ts';
 import { mountCandidates, pathsKnown, pushLayer } from './push-layer.ts';
 
 export interface PushRequest {
@@ -42,9 +44,13 @@ export async function push(
     const client = await context.client();
     const repository = client.repository(reference, credentials);
     for (const { image, tag } of pushed) {
-      const digest = await pushImage(context, { image, tag, repository }, report, signal);
-      const pinned = { domain: reference.domain, path: reference.path, digest };
       const named = { domain: reference.domain, path: reference.path, tag };
+      const index = context.images.indexOf(formatReference(named));
+      const digest =
+        index === undefined
+          ? await pushImage(context, { image, tag, repository }, report, signal)
+          : await pushIndexed(context, { reference: named, credentials, index }, report, signal);
+      const pinned = { domain: reference.domain, path: reference.path, digest };
       publish(context, 'push', context.images.addReferences(image.id, [pinned]), named);
     }
   } catch (error) {
@@ -67,6 +73,32 @@ function imagesToPush({ images }: TransferContext, reference: Reference): { imag
     'NotFound',
     `An image does not exist locally with the tag: ${formatFamiliar(withDefaultTag(reference)).replace(/:latest$/, '')}`,
   );
+}
+
+/** All images that a name stands for, with what is said about them. */
+async function pushIndexed(
+  context: TransferContext,
+  {
+    reference,
+    credentials,
+    index,
+  }: { reference: Reference; credentials: Credentials | undefined; index: Descriptor },
+  report: Report,
+  signal: AbortSignal,
+): Promise<Digest> {
+  await using lease = context.store.leases.acquire({ resources: { blobs: [index.digest] } });
+  const images = await readImages(context.store, index);
+  const { digest, size } = await pushImages(context, { reference, credentials, images, lease }, signal);
+  reportDone(report, { tag: reference.tag as string, digest, size });
+  return digest;
+}
+
+function reportDone(
+  report: Report,
+  { tag, digest, size }: { tag: string; digest: Digest; size: number },
+): void {
+  report({ status: `${tag}: digest: ${digest} size: ${size}` });
+  report({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
 }
 
 interface OnePush {
@@ -106,9 +138,7 @@ async function pushImage(
     repository.name,
     clock.nowMs(),
   );
-  const size = manifest.bytes.byteLength;
-  report({ status: `${tag}: digest: ${digest} size: ${size}` });
-  report({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
+  reportDone(report, { tag, digest, size: manifest.bytes.byteLength });
   return digest;
 }
 

@@ -20,6 +20,7 @@ import { BlobDownloads } from './downloads.ts';
 import { type PullRequest, pull } from './pull.ts';
 import { PullLeases } from './pull-leases.ts';
 import { type PushRequest, push } from './push.ts';
+import { type PushImagesRequest, pushImages } from './push-images.ts';
 import { type IndexRequest, pushIndex } from './push-index.ts';
 import { TransferRecords } from './records.ts';
 import {
@@ -90,6 +91,11 @@ export class TransferService implements AsyncDisposable {
   /** @see pushIndex */
   pushIndex(request: IndexRequest, signal: AbortSignal): ReturnType<typeof pushIndex> {
     return pushIndex(this.#context, request, signal);
+  }
+
+  /** @see pushImages */
+  pushImages(request: PushImagesRequest, signal: AbortSignal): Promise<Descriptor> {
+    return pushImages(this.#context, request, signal);
   }
 
   /** @see withUpload */

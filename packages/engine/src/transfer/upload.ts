@@ -31,14 +31,17 @@ export async function withUpload<T>(
   signal: AbortSignal,
   work: (upload: Upload) => Promise<T>,
 ): Promise<T> {
+  const failed = new AbortController();
   try {
     const client = await context.client();
     const repository = client.repository(reference, credentials);
     const sent: Digest[] = [];
-    const done = await work(openUpload(context, { repository, lease, signal, sent }));
+    const both = AbortSignal.any([signal, failed.signal]);
+    const done = await work(openUpload(context, { repository, lease, signal: both, sent }));
     context.records.addPlaces(sent, repository.name, context.clock.nowMs());
     return done;
   } catch (error) {
+    failed.abort(error);
     throw pushError(error, reference);
   }
 }
