@@ -8,6 +8,7 @@ export {
   writeInlineCache,
 } from './cache/cache-config.ts';
 export type * from './graph.ts';
+export { emulatedPlatforms } from './operations/emulation.ts';
 export * from './plan/index.ts';
 export { type OpenSolverOptions, openSolver } from './solve/open-solver.ts';
 export type * from './solver.ts';

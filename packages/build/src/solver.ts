@@ -180,6 +180,8 @@ export interface Solver extends AsyncDisposable {
    * @throws BuildFailed (SlipwayError Internal, reason `BUILD_STEP_FAILED`) in docker's words with the exit code
    */
   solve(vertex: Vertex, options: SolveOptions): Promise<BuildResult>;
+  /** Several at once, of which each part is made once. The results share a lease. @throws as `solve`, when any fails */
+  solveAll(vertices: readonly Vertex[], options: SolveOptions): Promise<BuildResult[]>;
   listCache(): Promise<readonly CacheRecord[]>;
   /** Removes results that nothing uses, those used last longest ago first. */
   prune(options: {

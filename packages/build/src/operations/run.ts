@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostPath, isSlipwayError, SlipwayError } from '@slipway/base';
+import { hostPlatform, type Platform } from '@slipway/oci';
 import {
   buildSpec,
   lookupUser,
@@ -13,6 +14,7 @@ import type { RunOperation } from '../graph.ts';
 import type { SolverContext } from '../solve/context.ts';
 import type { StepOutput } from '../solve/shared-steps.ts';
 import type { BuildSession } from '../solver.ts';
+import { explainForeign } from './emulation.ts';
 import type { Input } from './inputs.ts';
 import { missingMountPoints, removeMountPoints } from './mount-points.ts';
 import type { Workspace } from './rootfs.ts';
@@ -24,6 +26,8 @@ const SIGKILL = 9;
 
 export interface RunRequest {
   readonly operation: RunOperation;
+  /** What its programs are for. */
+  readonly platform: Platform;
   readonly inputs: readonly Input[];
   readonly session: BuildSession;
   readonly signal: AbortSignal;
@@ -102,7 +106,7 @@ async function start(
   { runtime, clock }: SolverContext,
   sandbox: Workspace['sandbox'],
   spec: OciSpec,
-  { operation, onOutput }: RunRequest,
+  { operation, platform, onOutput }: RunRequest,
 ): Promise<Task> {
   try {
     return await sandbox.start({
@@ -119,6 +123,8 @@ async function start(
       ],
     });
   } catch (error) {
+    const foreign = explainForeign(error, platform, hostPlatform());
+    if (foreign !== error) throw foreign;
     if (!isSlipwayError(error) || !error.reason?.startsWith('EXEC_NOT_')) throw error;
     const program = JSON.stringify(operation.args[0] ?? '');
     const why =

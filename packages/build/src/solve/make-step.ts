@@ -34,8 +34,9 @@ export async function makeStep(
     if (operation.kind === 'run') {
       await runCommand(context, workspace, {
         operation,
+        platform: vertex.platform,
         inputs,
-        session: session,
+        session,
         ...step,
       });
     } else if (operation.kind === 'files') {

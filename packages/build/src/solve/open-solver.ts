@@ -11,7 +11,7 @@ import { listCache, pruneCache } from '../cache/prune.ts';
 import { CacheRecords, type ResultRecord } from '../cache/records.ts';
 import { FileHashes } from '../files/hash.ts';
 import { KEY_PREFIX } from '../operations/rootfs.ts';
-import type { BuildHost, Solver } from '../solver.ts';
+import type { BuildHost, BuildResult, Solver } from '../solver.ts';
 import type { SolverContext } from './context.ts';
 import { SharedSteps } from './shared-steps.ts';
 import { Solve } from './solve.ts';
@@ -69,7 +69,11 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     inUse: new Map(),
   };
   return {
-    solve: (vertex, solveOptions) => new Solve(context, solveOptions).run(vertex),
+    async solve(vertex, solveOptions) {
+      const [result] = await new Solve(context, solveOptions).run([vertex]);
+      return result as BuildResult;
+    },
+    solveAll: (vertices, solveOptions) => new Solve(context, solveOptions).run(vertices),
     listCache: () => listCache(context),
     prune: (pruneOptions) => pruneCache(context, pruneOptions),
     roots() {

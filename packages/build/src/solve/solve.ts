@@ -3,7 +3,7 @@ import type { Digest } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import { bringLayers } from '../cache/bring-layers.ts';
 import { collectSteps, type StepOutcome } from '../cache/collect-steps.ts';
-import type { Layers, ResultRecord } from '../cache/records.ts';
+import type { ResultRecord } from '../cache/records.ts';
 import type { Selection } from '../files/select.ts';
 import type { Vertex } from '../graph.ts';
 import type { Input } from '../operations/inputs.ts';
@@ -25,7 +25,7 @@ type Found =
   | { readonly result: ResultRecord; readonly from: undefined }
   | { readonly result: PortableResult; readonly from: CacheImport };
 
-/** One call of `Solver.solve`. */
+/** One call of the solver. */
 export class Solve {
   readonly #context: SolverContext;
   readonly #options: SolveOptions;
@@ -63,25 +63,19 @@ export class Solve {
     });
   }
 
-  /** Everything that was held for it is given back when this settles, but for the result's lease. */
-  async run(vertex: Vertex): Promise<BuildResult> {
+  /** Everything that was held for it is given back when this settles, but for the results' lease, which they share. */
+  async run(vertices: readonly Vertex[]): Promise<BuildResult[]> {
     const { signal } = this.#options;
     const onAbort = () => this.#stop(canceled(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     let done = false;
     try {
-      const layers = await this.#solveTop(vertex);
+      for (const vertex of vertices) this.#report.announce(vertex);
+      const results = await Promise.all(vertices.map((vertex) => this.#solveTop(vertex)));
+      for (const image of this.#sources.untouchedImages) this.#report.cached(image);
       done = true;
-      return {
-        layers,
-        lease: this.#lease,
-        exportCache: (mode) =>
-          collectSteps(asBase(vertex), mode, {
-            inputsOf: ({ inputs }) => inputs.map((input, at) => (at === 0 ? asBase(input) : input)),
-            outcomeOf: (step) => this.#outcomeOf(step),
-          }),
-      };
+      return results;
     } catch (error) {
       this.#stop(error);
       throw this.#failure;
@@ -112,8 +106,7 @@ export class Solve {
     this.#controller.abort(canceled(failure));
   }
 
-  async #solveTop(vertex: Vertex): Promise<Layers> {
-    this.#report.announce(vertex);
+  async #solveTop(vertex: Vertex): Promise<BuildResult> {
     const input = (await this.#input(asBase(vertex))) as LayersInput;
     const layers = await input.layers(this.#controller.signal);
     const top = topChainId(layers);
@@ -121,8 +114,15 @@ export class Solve {
       blobs: layers.map(({ blob }) => blob.digest),
       snapshots: top === undefined ? [] : [top],
     });
-    for (const image of this.#sources.untouchedImages) this.#report.cached(image);
-    return layers;
+    return {
+      layers,
+      lease: this.#lease,
+      exportCache: (mode) =>
+        collectSteps(asBase(vertex), mode, {
+          inputsOf: ({ inputs }) => inputs.map((below, at) => (at === 0 ? asBase(below) : below)),
+          outcomeOf: (step) => this.#outcomeOf(step),
+        }),
+    };
   }
 
   /** What a vertex comes to, each once. The first that fails stops the others. */

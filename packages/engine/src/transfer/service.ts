@@ -6,15 +6,13 @@ import {
   type Descriptor,
   formatPlatform,
   formatReference,
-  layerCompression,
-  MediaType,
   type Platform,
   type Reference,
 } from '@slipway/oci';
-import type { Lease, Store } from '@slipway/store';
+import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageService } from '../images/index.ts';
-import { compressLayer } from './compress-layer.ts';
+import { compressedLayer } from './compress-layer.ts';
 import type { TransferContext } from './context.ts';
 import { BlobDownloads } from './downloads.ts';
 import { type PullRequest, pull } from './pull.ts';
@@ -108,15 +106,12 @@ export class TransferService implements AsyncDisposable {
     return (await this.#context.client()).repository(reference, credentials);
   }
 
-  /** The gzip'd form of a plain layer, kept by the lease; any other layer as it is. */
-  async compressed(layer: Descriptor, lease: Lease, signal: AbortSignal): Promise<Descriptor> {
-    if (layerCompression(layer.mediaType) !== 'none') return layer;
-    const { digest, sizeBytes } = await compressLayer(this.#context, layer.digest, {
-      lease,
-      signal,
-      onProgress: () => {},
-    });
-    return { mediaType: MediaType.ociLayerGzip, digest, size: sizeBytes };
+  /** The gzip'd form of a plain layer, kept by the lease; any other layer as it is. @see compressedLayer */
+  compressed(
+    layer: Descriptor,
+    options: Parameters<typeof compressedLayer>[2],
+  ): ReturnType<typeof compressedLayer> {
+    return compressedLayer(this.#context, layer, options);
   }
 
   /** @see describeRemote */

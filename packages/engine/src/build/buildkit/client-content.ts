@@ -1,6 +1,7 @@
 import { isSlipwayError, SlipwayError } from '@slipway/base';
-import type { Descriptor, Digest } from '@slipway/oci';
+import type { Descriptor } from '@slipway/oci';
 import type { ForeignBlobs } from '../cache/import.ts';
+import type { WritableBlobs } from '../service.ts';
 import type { Call, SessionConnection } from './session-connection.ts';
 
 const SERVICE = 'containerd.services.content.v1.Content';
@@ -11,19 +12,12 @@ const CHUNK_BYTES = 1 << 20;
 /** @see https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto */
 const writeAction = { stat: 0, write: 1, commit: 2 } as const;
 
-/** A folder with blobs that the client of a build serves: its local cache. */
-export interface ClientContent extends ForeignBlobs {
-  has(digest: Digest): Promise<boolean>;
-  /** Does nothing when it is there. */
-  write(blob: Pick<Descriptor, 'digest' | 'size'>, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-}
-
-/** @see https://github.com/moby/buildkit/tree/master/session/content */
+/** A folder with blobs that the client of a build serves: its local cache. What is there is not written again. @see https://github.com/moby/buildkit/tree/master/session/content */
 export function clientContent(
   connection: SessionConnection,
   folder: string,
   { signal: outer }: { readonly signal: AbortSignal },
-): ClientContent {
+): ForeignBlobs & WritableBlobs {
   const metadata = { 'buildkit-attachable-store-id': `local:${folder}` };
   const open = (method: string, types: readonly [string, string], signal: AbortSignal = outer): Call =>
     connection.open(`${SERVICE}/${method}`, types, metadata, { signal });

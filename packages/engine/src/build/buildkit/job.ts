@@ -1,7 +1,11 @@
 import { type Clock, SlipwayError } from '@slipway/base';
-import type { BuildEvent, BuildResult, DockerfilePlan } from '@slipway/build';
+import type { BuildEvent } from '@slipway/build';
 import type { Warning } from '@slipway/dockerfile';
 import type { Digest } from '@slipway/oci';
+import type { BuildFacts } from '../attest/provenance.ts';
+import type { AttestationRequest } from '../attest/request.ts';
+import type { CacheSource, CacheTarget } from '../cache/entries.ts';
+import type { Built } from '../export/export-image.ts';
 
 /** A finding of the build checks with the file that it is about. */
 export interface JobWarning {
@@ -16,11 +20,21 @@ export interface JobWarning {
 export type JobEvent = BuildEvent | JobWarning;
 
 /** What the frontend made of a Dockerfile for one platform. */
-export interface BuiltRef {
+export interface BuiltRef extends Built {
   readonly id: string;
-  readonly plan: DockerfilePlan;
-  readonly result: BuildResult;
+  /** Among the platforms of its build, as they were asked for. */
+  readonly place: number;
+  readonly attestations: AttestationRequest;
+  readonly facts: BuildFacts;
 }
+
+/** The caches of other builders that a build reads and writes. */
+export interface JobCaches {
+  readonly sources: readonly CacheSource[];
+  readonly targets: readonly CacheTarget[];
+}
+
+export const NO_CACHES: JobCaches = { sources: [], targets: [] };
 
 /** What the client wants to be exported, by platform; nothing for a build that only asks. */
 export type Returned = ReadonlyMap<string, BuiltRef>;
@@ -30,11 +44,19 @@ const WAIT_MS = 10_000;
 /** How long a build is known after its end, to a `Control/Status` that comes after it. */
 const KNOWN_MS = 5_000;
 
+export interface JobOptions {
+  /** The client's name for it. */
+  readonly name: string;
+  readonly sessionId: string;
+  readonly caches: JobCaches;
+}
+
 /** One `Control/Solve` with what belongs to it, known to the client's other calls by its ref. */
 export class Job {
   /** The client's name for it. */
   readonly name: string;
   readonly sessionId: string;
+  readonly caches: JobCaches;
   readonly signal: AbortSignal;
   readonly #refs = new Map<string, BuiltRef>();
   readonly #returned = Promise.withResolvers<Returned>();
@@ -42,9 +64,10 @@ export class Job {
   #isDone = false;
   #wake = Promise.withResolvers<void>();
 
-  constructor(name: string, sessionId: string, signal: AbortSignal) {
+  constructor({ name, sessionId, caches }: JobOptions, signal: AbortSignal) {
     this.name = name;
     this.sessionId = sessionId;
+    this.caches = caches;
     this.signal = signal;
     this.#returned.promise.catch(() => {});
     signal.addEventListener('abort', () => this.#returned.reject(signal.reason), { once: true });
@@ -132,8 +155,9 @@ export class Jobs {
   }
 
   /** @throws AlreadyExists when a build of this ref goes on */
-  open(ref: string, sessionId: string, signal: AbortSignal): Job & AsyncDisposable {
-    const job = new Job(ref, sessionId, signal);
+  open(options: JobOptions, signal: AbortSignal): Job & AsyncDisposable {
+    const { name: ref } = options;
+    const job = new Job(options, signal);
     const place = this.#placeOf(ref);
     place.resolve(job);
     this.#open.add(job);
