@@ -23,6 +23,8 @@ import { openMounts } from './run-mounts.ts';
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const HOSTNAME = 'buildkitsandbox';
 const SIGKILL = 9;
+/** What the runtime, or a shell, prints of a program that the kernel does not take (ENOEXEC). */
+const NOT_FOR_THIS_MACHINE = 'Exec format error';
 
 export interface RunRequest {
   readonly operation: RunOperation;
@@ -95,8 +97,18 @@ export async function runCommand(
     complete.mounts.map(({ destination }) => destination),
   );
   signal.throwIfAborted();
-  const task = await start(context, sandbox, complete, request);
-  await waitFor(task, operation, signal);
+  let isForeign = false;
+  const onOutput = (output: StepOutput) => {
+    isForeign ||= Buffer.from(output.bytes).includes(NOT_FOR_THIS_MACHINE);
+    request.onOutput(output);
+  };
+  try {
+    const task = await start(context, sandbox, complete, { ...request, onOutput });
+    await waitFor(task, operation, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw isForeign ? explainForeign(error, request.platform, hostPlatform()) : error;
+  }
   removeMountPoints(await context.store.snapshots.upperPath(key), stubs);
 }
 
@@ -106,7 +118,7 @@ async function start(
   { runtime, clock }: SolverContext,
   sandbox: Workspace['sandbox'],
   spec: OciSpec,
-  { operation, platform, onOutput }: RunRequest,
+  { operation, onOutput }: RunRequest,
 ): Promise<Task> {
   try {
     return await sandbox.start({
@@ -123,8 +135,6 @@ async function start(
       ],
     });
   } catch (error) {
-    const foreign = explainForeign(error, platform, hostPlatform());
-    if (foreign !== error) throw foreign;
     if (!isSlipwayError(error) || !error.reason?.startsWith('EXEC_NOT_')) throw error;
     const program = JSON.stringify(operation.args[0] ?? '');
     const why =
