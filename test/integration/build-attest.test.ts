@@ -132,6 +132,8 @@ test('a bill of materials comes with each platform of an image', { skip }, async
   assert.ok(spdx.packages.some((found: Document) => found.name === 'left' && found.versionInfo === '1.2.3'));
   const { byType } = await statementsOf(name);
   assert.deepEqual([...byType.keys()], ['https://spdx.dev/Document', 'https://slsa.dev/provenance/v0.2']);
+  const digests = await engine.mustDocker('inspect', '-f', '{{.RepoDigests}}', name);
+  assert.ok(digests.includes(await clients.must('crane', 'digest', name)), digests);
   const pulled = await engine.docker('pull', name);
   assert.equal(pulled.code, 0, pulled.stderr);
   assert.equal(await engine.mustDocker('run', '--rm', name, 'cat', '/colour'), 'ultramarine');

@@ -155,6 +155,27 @@ test("a cache's document is BuildKit's, as crane reads it", {
   assert.deepEqual(stepsOf(taken).ran, [], taken);
 });
 
+test('a cache that has lost a layer fails the build that wants it, and says what to do', {
+  skip: skipRegistry,
+}, async () => {
+  await using debian = await startDockerRegistry();
+  const cache = `${debian.host}/lost:cache`;
+  const folder = contextFolder(one, 'app', APP);
+  await mustBuild(one, '--cache-to', `type=registry,ref=${cache}`, folder);
+  const clients = new RegistryClients(one);
+  const { layers } = JSON.parse(await clients.must('crane', 'manifest', cache));
+  await fetch(`${debian.url}/v2/lost/blobs/${layers.at(-1).digest}`, { method: 'DELETE' });
+  await forgetAll(two);
+  const other = contextFolder(two, 'app', APP);
+  const failed = await two.docker('buildx', 'build', '--progress=plain', '--cache-from', cache, other);
+  assert.equal(failed.code, 1);
+  assert.match(
+    failed.stderr,
+    /a step of the build cache cannot be fetched: .*blob unknown.*build again without --cache-from/,
+  );
+  await mustBuild(two, other);
+});
+
 test('an image has its own cache within, when that is asked for', { skip: skipRegistry }, async () => {
   await using debian = await startDockerRegistry();
   const folder = contextFolder(one, 'inline', APP);

@@ -1,4 +1,4 @@
-import { mapConcurrent } from '@slipway/base';
+import { errorMessage, isSlipwayError, mapConcurrent, SlipwayError } from '@slipway/base';
 import type { Lease, Store } from '@slipway/store';
 import type { BuiltLayer, CacheImport, PortableResult } from '../solver.ts';
 
@@ -40,7 +40,7 @@ export async function bringLayers(
       await ingest.commit();
     } catch (error) {
       failed.abort(error);
-      throw error;
+      throw signal.aborted ? error : incomplete(error);
     }
   });
   await unpackImage({
@@ -49,3 +49,11 @@ export async function bringLayers(
     signal,
   });
 }
+
+/** The build cache promised more than it has, or its registry is gone. */
+const incomplete = (cause: unknown): SlipwayError =>
+  new SlipwayError(
+    isSlipwayError(cause) ? cause.code : 'Unavailable',
+    `a step of the build cache cannot be fetched: ${errorMessage(cause)}; build again without --cache-from`,
+    { cause },
+  );

@@ -7,7 +7,6 @@ import type {
   BuildResult,
   BuildSession,
   CacheImport,
-  CacheMode,
   ContextSources,
   DockerfilePlan,
   PlanOptions,
@@ -16,16 +15,16 @@ import type {
 import { planDockerfile, writeInlineCache } from '@slipway/build';
 import type { Credentials } from '@slipway/distribution/client';
 import { parseDockerfile } from '@slipway/dockerfile';
-import { computeDigest, type Descriptor, type Digest, type Reference } from '@slipway/oci';
+import { computeDigest, type Descriptor, type Reference } from '@slipway/oci';
 import type { Runtime } from '@slipway/runtime';
-import type { Lease, Store } from '@slipway/store';
+import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageParts, ImageService, ImageStatement } from '../images/index.ts';
 import type { TransferService } from '../transfer/index.ts';
 import { type BuildFacts, provenanceOf } from './attest/provenance.ts';
 import type { AttestationRequest } from './attest/request.ts';
-import type { CacheSource, CacheTarget } from './cache/entries.ts';
-import { type CacheSink, exportCache } from './cache/export.ts';
+import type { CacheSource } from './cache/entries.ts';
+import { pushCache, writeCache } from './cache/export.ts';
 import { importCache } from './cache/import.ts';
 import { type ArchiveOptions, exportArchive } from './export/export-archive.ts';
 import {
@@ -61,11 +60,7 @@ export interface BuildCall {
   readonly signal: AbortSignal;
 }
 
-/** A folder of blobs that is somewhere else. */
-export interface WritableBlobs {
-  has(digest: Digest): Promise<boolean>;
-  write(blob: Pick<Descriptor, 'digest' | 'size'>, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-}
+type WithoutContext<F> = F extends (context: never, ...rest: infer R) => unknown ? R : never;
 
 /** What a build needs to be known by in the history. */
 export interface BuildName {
@@ -155,7 +150,10 @@ export class BuildService {
       resources: { blobs: images.flatMap(({ result }) => result.layers.map(({ blob }) => blob.digest)) },
     });
     const parts = images.map((image) => this.#partsOf(image));
-    return await transfer.pushImages({ reference, credentials, images: parts, lease }, signal);
+    const own = parts
+      .map(({ configBytes }) => this.#given.images.find(computeDigest(configBytes)))
+      .find((image) => image !== undefined);
+    return await transfer.pushImages({ reference, credentials, images: parts, own, lease }, signal);
   }
 
   /** An OCI layout or a docker-archive. @see exportArchive */
@@ -201,78 +199,19 @@ export class BuildService {
     return importCache(this.#given, source, asking);
   }
 
-  /** Sends the cache of what was built to a registry. */
-  async pushCache(
-    results: readonly BuildResult[],
-    target: Extract<CacheTarget, { type: 'registry' }>,
-    { session, signal }: BuildCall,
-  ): Promise<Descriptor> {
-    const { store, transfer } = this.#given;
-    const { reference, asManifest, mode } = target;
-    const credentials = await session.credentials(reference.domain);
-    await using lease = store.leases.acquire();
-    const builds = await this.#stepsOf(results, mode, lease);
-    return await transfer.upload({ reference, credentials, lease }, signal, async (upload) => {
-      const sink: CacheSink = {
-        layer: (layer, from) =>
-          upload.layer(layer, from && ((offset) => from.openBlob(layer, { offset, signal }))),
-        blob: (bytes, mediaType) => upload.blob(bytes, mediaType),
-        top: (bytes, mediaType) => upload.document(bytes, mediaType, reference.tag),
-      };
-      return await exportCache(sink, builds, { asManifest });
-    });
+  /** Sends the cache of what was built to a registry. @see pushCache */
+  pushCache(...given: WithoutContext<typeof pushCache>): Promise<Descriptor> {
+    return pushCache(this.#given, ...given);
   }
 
-  /** Writes the cache of what was built into a folder of the client. */
-  async writeCache(
-    results: readonly BuildResult[],
-    { mode, isPlain, asManifest }: Extract<CacheTarget, { type: 'local' }>,
-    folder: WritableBlobs,
-    signal: AbortSignal,
-  ): Promise<Descriptor> {
-    const { store, transfer } = this.#given;
-    await using lease = store.leases.acquire();
-    const builds = await this.#stepsOf(results, mode, lease);
-    const write = async (bytes: Buffer, mediaType: string): Promise<Descriptor> => {
-      const descriptor = { mediaType, digest: computeDigest(bytes), size: bytes.length };
-      await folder.write(
-        descriptor,
-        (async function* () {
-          yield bytes;
-        })(),
-      );
-      return descriptor;
-    };
-    const sink: CacheSink = {
-      async layer(layer, from) {
-        const isHere = (await store.content.find(layer.digest)) !== undefined;
-        const there =
-          isPlain || !isHere
-            ? layer
-            : await transfer.compressed(layer, { lease, signal, isThere: (digest) => folder.has(digest) });
-        if (await folder.has(there.digest)) return there;
-        const bytes =
-          isHere || from === undefined ? store.content.open(there.digest) : from.openBlob(layer, { signal });
-        await folder.write(there, bytes);
-        return there;
-      },
-      blob: write,
-      top: write,
-    };
-    return await exportCache(sink, builds, { asManifest });
+  /** Writes the cache of what was built into a folder of the client. @see writeCache */
+  writeCache(...given: WithoutContext<typeof writeCache>): Promise<Descriptor> {
+    return writeCache(this.#given, ...given);
   }
 
   /** What an image's configuration is to say of the steps that made it. */
   async inlineCacheOf({ exportCache: steps, layers }: BuildResult): Promise<string> {
     return writeInlineCache(await steps('min'), layers);
-  }
-
-  async #stepsOf(results: readonly BuildResult[], mode: CacheMode, lease: Lease) {
-    const builds = await Promise.all(results.map((result) => result.exportCache(mode)));
-    lease.add({
-      blobs: builds.flatMap((steps) => steps.flatMap(({ layers }) => layers.map(({ blob }) => blob.digest))),
-    });
-    return builds;
   }
 
   /** The file system alone, as an archive. */

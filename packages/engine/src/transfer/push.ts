@@ -46,10 +46,11 @@ export async function push(
     for (const { image, tag } of pushed) {
       const named = { domain: reference.domain, path: reference.path, tag };
       const index = context.images.indexOf(formatReference(named));
-      const digest =
-        index === undefined
-          ? await pushImage(context, { image, tag, repository }, report, signal)
-          : await pushIndexed(context, { reference: named, credentials, index }, report, signal);
+      if (index !== undefined) {
+        await pushIndexed(context, { reference: named, credentials, index, own: image }, report, signal);
+        continue;
+      }
+      const digest = await pushImage(context, { image, tag, repository }, report, signal);
       const pinned = { domain: reference.domain, path: reference.path, digest };
       publish(context, 'push', context.images.addReferences(image.id, [pinned]), named);
     }
@@ -82,15 +83,15 @@ async function pushIndexed(
     reference,
     credentials,
     index,
-  }: { reference: Reference; credentials: Credentials | undefined; index: Descriptor },
+    own,
+  }: { reference: Reference; credentials: Credentials | undefined; index: Descriptor; own: Image },
   report: Report,
   signal: AbortSignal,
-): Promise<Digest> {
+): Promise<void> {
   await using lease = context.store.leases.acquire({ resources: { blobs: [index.digest] } });
   const images = await readImages(context.store, index);
-  const { digest, size } = await pushImages(context, { reference, credentials, images, lease }, signal);
+  const { digest, size } = await pushImages(context, { reference, credentials, images, own, lease }, signal);
   reportDone(report, { tag: reference.tag as string, digest, size });
-  return digest;
 }
 
 function reportDone(

@@ -1,7 +1,7 @@
 import { isSlipwayError, SlipwayError } from '@slipway/base';
 import type { Descriptor } from '@slipway/oci';
+import type { WritableBlobs } from '../cache/export.ts';
 import type { ForeignBlobs } from '../cache/import.ts';
-import type { WritableBlobs } from '../service.ts';
 import type { Call, SessionConnection } from './session-connection.ts';
 
 const SERVICE = 'containerd.services.content.v1.Content';

@@ -167,9 +167,16 @@ async function toFolder(exporting: Exporting): Promise<ExporterResponse> {
   return {};
 }
 
-/** @throws NotImplemented where there are several */
+/** @throws NotImplemented where there are several, or something was to be said about it */
 function onlyRef({ refs, exporter: { type } }: Exporting): BuiltRef {
   const [ref, other] = refs;
+  const { provenance, sbom } = ref?.attestations ?? {};
+  if (sbom || (provenance !== undefined && !provenance.inlineOnly)) {
+    throw new SlipwayError(
+      'NotImplemented',
+      `attestations are not written beside files (type=${type}): use an image or type=oci`,
+    );
+  }
   if (ref !== undefined && other === undefined) return ref;
   throw new SlipwayError(
     'NotImplemented',
