@@ -94,6 +94,7 @@ export class Solve {
 
   async #cleanUp(isDone: boolean): Promise<void> {
     await Promise.allSettled(this.#making);
+    await Promise.allSettled(this.#bringing.values());
     await this.#resources.disposeAsync();
     this.#release();
     if (!isDone) await this.#lease[Symbol.asyncDispose]();

@@ -14,7 +14,13 @@ export interface ImageParts {
   readonly layers: readonly Descriptor[];
   readonly platform: Platform;
   readonly statements: readonly ImageStatement[];
+  /** It stands in an index also where it is alone and nothing is said about it. */
+  readonly isPartOfIndex?: boolean | undefined;
 }
+
+/** Whether images are written as an index; one alone of which nothing is said is a manifest. */
+export const needIndex = (images: readonly Pick<ImageParts, 'statements' | 'isPartOfIndex'>[]): boolean =>
+  images.length > 1 || images.some(({ statements, isPartOfIndex }) => isPartOfIndex || statements.length > 0);
 
 /** Takes documents and the blobs that they name, wherever they are to be. */
 export interface DocumentSink {
@@ -46,7 +52,7 @@ export async function writeImages(
   { name, tag }: { readonly name: string | undefined; readonly tag?: string | undefined },
 ): Promise<Descriptor> {
   const [only] = images;
-  if (only !== undefined && images.length === 1 && only.statements.length === 0) {
+  if (only !== undefined && !needIndex(images)) {
     return await writeManifest(sink, only, tag);
   }
   const manifests: Descriptor[] = [];

@@ -8,6 +8,7 @@ export {
   type DocumentSink,
   type ImageParts,
   type ImageStatement,
+  needIndex,
   PREDICATE_TYPE,
   REFERENCE_DIGEST,
   REFERENCE_TYPE,

@@ -35,7 +35,13 @@ export async function readImages(
         const configBytes = await content.read(config.digest, DOCUMENT_MAX_BYTES);
         const { os, architecture, variant } = parseImageConfig(configBytes);
         const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
-        return { configBytes, layers, platform, statements: statements.get(digest) ?? [] };
+        return {
+          configBytes,
+          layers,
+          platform,
+          statements: statements.get(digest) ?? [],
+          isPartOfIndex: true,
+        };
       }),
   );
 }

@@ -8,6 +8,7 @@ import {
   type Reference,
   withDefaultTag,
 } from '@slipway/oci';
+import { needIndex } from '../../images/index.ts';
 import type { BuiltImage } from '../export/export-image.ts';
 import type { BuildKitContext } from './context.ts';
 import { sendFiles } from './file-sender.ts';
@@ -115,7 +116,7 @@ async function pushAll(
 ): Promise<Descriptor | undefined> {
   const { context, job, session } = exporting;
   const images = await withStatements(exporting, { givesAway: true });
-  const isImageAlone = images.length === 1 && images[0]?.statements.length === 0;
+  const isImageAlone = !needIndex(images);
   let pushed: Descriptor | undefined;
   for (const reference of references) {
     const title = `pushing ${formatReference(reference)} with docker`;

@@ -145,6 +145,7 @@ async function solve(
         plan: plans[place] as DockerfilePlan,
         result,
         inlineCache: isInline ? await builds.inlineCacheOf(result) : undefined,
+        isPartOfIndex: options.isPartOfIndex,
         attestations: options.attestations,
         facts,
       };

@@ -11,7 +11,7 @@ import {
   type Reference,
 } from '@slipway/oci';
 import { type Store, type WritableItem, writeTar } from '@slipway/store';
-import { DocumentBuffer, type ImageParts, writeImages } from '../../images/index.ts';
+import { DocumentBuffer, type ImageParts, needIndex, writeImages } from '../../images/index.ts';
 import { packageUrl } from '../../transfer/index.ts';
 
 export interface ArchiveOptions {
@@ -32,7 +32,7 @@ export async function* exportArchive(
 ): AsyncGenerator<Uint8Array> {
   const { images, references } = options;
   const [only] = images;
-  const isIndex = images.length > 1 || only?.statements.length !== 0;
+  const isIndex = needIndex(images);
   if (options.format === 'docker' && isIndex) {
     throw new SlipwayError(
       'InvalidArgument',

@@ -16,6 +16,7 @@ import {
   type ImageParts,
   type ImageService,
   type ImageStatement,
+  needIndex,
   writeImages,
 } from '../../images/index.ts';
 import { packageUrl } from '../../transfer/index.ts';
@@ -28,6 +29,8 @@ export interface Built {
   readonly result: BuildResult;
   /** What its configuration is to tell other builders of its steps. */
   readonly inlineCache?: string | undefined;
+  /** @see ImageParts.isPartOfIndex */
+  readonly isPartOfIndex?: boolean | undefined;
 }
 
 /** It, with what is said about it. */
@@ -53,7 +56,7 @@ export interface ExportedImage {
 /** The parts of an image; the same ones for the same content. */
 export const partsOf = (
   { clock, records }: Pick<ExportContext, 'clock' | 'records'>,
-  { plan, result: { layers }, inlineCache, statements }: BuiltImage,
+  { plan, result: { layers }, inlineCache, statements, isPartOfIndex = false }: BuiltImage,
 ): ImageParts => ({
   configBytes: imageConfig(plan, layers, {
     inlineCache,
@@ -62,6 +65,7 @@ export const partsOf = (
   layers: layers.map(({ blob }) => blob),
   platform: plan.platform,
   statements,
+  isPartOfIndex,
 });
 
 /**
@@ -76,14 +80,9 @@ export async function exportImages(
   if (own === undefined) throw new SlipwayError('Internal', 'a build came to no image');
   const { store, images, events } = context;
   const { lease } = own.result;
-  const isIndex = built.length > 1 || own.statements.length > 0;
-  const index = isIndex
-    ? await writeImages(
-        storeSink(store, lease),
-        built.map((one) => partsOf(context, one)),
-        { name: references[0] && packageUrl(references[0]) },
-      )
-    : undefined;
+  const parts = built.map((one) => partsOf(context, one));
+  const name = references[0] && packageUrl(references[0]);
+  const index = needIndex(parts) ? await writeImages(storeSink(store, lease), parts, { name }) : undefined;
   const { configBytes, layers } = partsOf(context, own);
   const image = await images.register({ configBytes, layers, references, index }, { lease });
   for (const reference of references) {
