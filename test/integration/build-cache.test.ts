@@ -253,10 +253,7 @@ test('what no cache can be is refused by its name, and one that is not there fai
   );
   await using closed = await closedRegistry();
   const cache = `type=registry,ref=${closed.host}/x`;
-  assert.match(
-    await refused('--cache-to', cache),
-    /ERROR: push access denied for 127\.0\.0\.1:\d+\/x/,
-  );
+  assert.match(await refused('--cache-to', cache), /ERROR: push access denied for 127\.0\.0\.1:\d+\/x/);
   assert.match(await mustBuild(one, '--cache-from', cache, folder), /ERROR: .*denied/);
   await mustBuild(one, '--cache-to', `${cache},ignore-error=true`, folder);
 });

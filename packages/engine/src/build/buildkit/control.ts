@@ -35,12 +35,13 @@ export async function solve(
 ): Promise<{ ExporterResponse: ExporterResponse }> {
   const { Ref: id, Session: sessionId, Frontend: frontend } = request;
   const exporters = exportersOf(request);
-  const caches = cachesOf(request);
   const work = async (
     stop: AbortSignal,
     build?: BuildUpdate,
   ): Promise<{ ExporterResponse: ExporterResponse }> => {
-    await using job = context.jobs.open({ name: id, sessionId, caches }, stop);
+    // Opened before anything can be refused: the client's other calls wait for it.
+    await using job = context.jobs.open(id, sessionId, stop);
+    job.caches = cachesOf(request);
     using _count = { [Symbol.dispose]: () => tellSteps(job, build) };
     const returned = await (frontend === '' ? job.returned : runHere(context, job, request));
     const refs = [...returned.values()].sort((a, b) => a.place - b.place);

@@ -34,7 +34,7 @@ export interface JobCaches {
   readonly targets: readonly CacheTarget[];
 }
 
-export const NO_CACHES: JobCaches = { sources: [], targets: [] };
+const NO_CACHES: JobCaches = { sources: [], targets: [] };
 
 /** What the client wants to be exported, by platform; nothing for a build that only asks. */
 export type Returned = ReadonlyMap<string, BuiltRef>;
@@ -44,31 +44,26 @@ const WAIT_MS = 10_000;
 /** How long a build is known after its end, to a `Control/Status` that comes after it. */
 const KNOWN_MS = 5_000;
 
-export interface JobOptions {
-  /** The client's name for it. */
-  readonly name: string;
-  readonly sessionId: string;
-  readonly caches: JobCaches;
-}
-
 /** One `Control/Solve` with what belongs to it, known to the client's other calls by its ref. */
 export class Job {
   /** The client's name for it. */
   readonly name: string;
   readonly sessionId: string;
-  readonly caches: JobCaches;
+  /** None until the build has said which. */
+  caches: JobCaches = NO_CACHES;
+  /** Aborts when the build is canceled, and when it has ended: calls that come late wait for nothing. */
   readonly signal: AbortSignal;
+  readonly #ended = new AbortController();
   readonly #refs = new Map<string, BuiltRef>();
   readonly #returned = Promise.withResolvers<Returned>();
   readonly #events: JobEvent[] = [];
   #isDone = false;
   #wake = Promise.withResolvers<void>();
 
-  constructor({ name, sessionId, caches }: JobOptions, signal: AbortSignal) {
+  constructor(name: string, sessionId: string, signal: AbortSignal) {
     this.name = name;
     this.sessionId = sessionId;
-    this.caches = caches;
-    this.signal = signal;
+    this.signal = AbortSignal.any([signal, this.#ended.signal]);
     this.#returned.promise.catch(() => {});
     signal.addEventListener('abort', () => this.#returned.reject(signal.reason), { once: true });
   }
@@ -111,6 +106,7 @@ export class Job {
   async done(): Promise<void> {
     this.#isDone = true;
     this.#wakeReaders();
+    this.#ended.abort(new SlipwayError('Canceled', 'the build has ended'));
     for (const { result } of this.#refs.values()) await result.lease[Symbol.asyncDispose]();
     this.#refs.clear();
   }
@@ -155,9 +151,8 @@ export class Jobs {
   }
 
   /** @throws AlreadyExists when a build of this ref goes on */
-  open(options: JobOptions, signal: AbortSignal): Job & AsyncDisposable {
-    const { name: ref } = options;
-    const job = new Job(options, signal);
+  open(ref: string, sessionId: string, signal: AbortSignal): Job & AsyncDisposable {
+    const job = new Job(ref, sessionId, signal);
     const place = this.#placeOf(ref);
     place.resolve(job);
     this.#open.add(job);

@@ -106,7 +106,8 @@ async function* run(
   const opened = Promise.withResolvers<Job>();
   const name = build.exporters[0]?.attrs.name || build.options.filename;
   const work = context.builds.run({ id: build.id, name }, outer, async (signal) => {
-    await using job = context.jobs.open({ ...build, name: build.id }, signal);
+    await using job = context.jobs.open(build.id, build.sessionId, signal);
+    job.caches = build.caches;
     opened.resolve(job);
     return await buildAndExport(context, job, build);
   });
