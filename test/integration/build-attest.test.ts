@@ -11,7 +11,7 @@ const skip = without('buildx') || without('dockerRegistry') || without('crane');
 // Ends after what `useEngine` checks has begun: the build cache holds snapshots that no image names.
 let prune = async () => {};
 after(() => prune());
-const engine = await useEngine();
+const engine = await useEngine({ port: 'free' });
 usePlugins(engine);
 prune = async () => {
   const images = (await engine.mustDocker('images', '-aq')).split('\n').filter(Boolean);
@@ -116,8 +116,8 @@ test('an image that is pushed says how it was built, and no more than it was ask
 });
 
 test('a bill of materials comes with each platform of an image', { skip }, async () => {
-  await using debian = await startDockerRegistry();
-  const name = `${debian.host}/attested:sbom`;
+  // The engine's own registry.
+  const name = `127.0.0.1:${engine.port}/attested:sbom`;
   assert.match(await mustBuild('--sbom=true', '--push', '-t', name), /\[linux\/amd64\] generating sbom/);
   const shown = await engine.mustDocker(
     'buildx',

@@ -53,20 +53,21 @@ export function provenanceOf(
 ): ImageStatement {
   const { version } = request;
   const steps = numberSteps(subject.plan.vertex);
-  const predicate =
-    version === 'v1'
-      ? predicateV1(subject, request, facts, steps, finishedAtMs)
-      : predicateV02(subject, request, facts, steps, finishedAtMs);
+  const known = { subject, request, facts, steps, finishedAtMs };
+  const predicate = version === 'v1' ? predicateV1(known) : predicateV02(known);
   return { predicateType: `https://slsa.dev/provenance/${version}`, predicate };
 }
 
-function predicateV02(
-  subject: ProvenanceSubject,
-  { builderId, mode, isReproducible }: ProvenanceRequest,
-  facts: BuildFacts,
-  steps: readonly NumberedStep[],
-  finishedAtMs: number,
-): object {
+interface Known {
+  readonly subject: ProvenanceSubject;
+  readonly request: ProvenanceRequest;
+  readonly facts: BuildFacts;
+  readonly steps: readonly NumberedStep[];
+  readonly finishedAtMs: number;
+}
+
+function predicateV02({ subject, request, facts, steps, finishedAtMs }: Known): object {
+  const { builderId, mode, isReproducible } = request;
   const { isWhole, isHermetic } = completenessOf(steps);
   return {
     builder: { id: builderId },
@@ -90,13 +91,8 @@ function predicateV02(
   };
 }
 
-function predicateV1(
-  subject: ProvenanceSubject,
-  { builderId, mode, isReproducible }: ProvenanceRequest,
-  facts: BuildFacts,
-  steps: readonly NumberedStep[],
-  finishedAtMs: number,
-): object {
+function predicateV1({ subject, request, facts, steps, finishedAtMs }: Known): object {
+  const { builderId, mode, isReproducible } = request;
   const { isWhole, isHermetic } = completenessOf(steps);
   return {
     buildDefinition: {

@@ -12,7 +12,10 @@ const CHUNK_BYTES = 1 << 20;
 /** @see https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto */
 const writeAction = { stat: 0, write: 1, commit: 2 } as const;
 
-/** A folder with blobs that the client of a build serves: its local cache. What is there is not written again. @see https://github.com/moby/buildkit/tree/master/session/content */
+/**
+ * A folder with blobs that the client of a build serves: its local cache. What is there is not written again.
+ * @see https://github.com/moby/buildkit/tree/master/session/content
+ */
 export function clientContent(
   connection: SessionConnection,
   folder: string,

@@ -17,6 +17,7 @@ import {
   withDefaultTag,
 } from '@slipway/oci';
 import type { BuildFacts } from '../attest/provenance.ts';
+import { hasInlineArgument } from '../cache/entries.ts';
 import { openCaches } from './caches.ts';
 import type { BuildKitContext } from './context.ts';
 import { type Source, StepError } from './errors.ts';
@@ -126,8 +127,7 @@ async function solve(
       throw located(error, { plans, file }, failed.get(errorMessage(error)));
     });
   const isInline =
-    job.caches.targets.some(({ type }) => type === 'inline') ||
-    isTrue(options.buildArgs.get('BUILDKIT_INLINE_CACHE'));
+    job.caches.targets.some(({ type }) => type === 'inline') || hasInlineArgument(options.buildArgs);
   const facts: BuildFacts = {
     name: options.filename,
     invocationId: job.name,
@@ -154,8 +154,6 @@ async function solve(
     }),
   );
 }
-
-const isTrue = (text: string | undefined): boolean => text === '1' || text?.toLowerCase() === 'true';
 
 /** The error with the place of the step that it came from, where that is known. */
 function located(

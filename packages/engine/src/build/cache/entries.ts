@@ -97,6 +97,10 @@ export function parseCacheText(text: string): CacheEntry {
   throw new SlipwayError('InvalidArgument', `cache "${text}" says no type: write type=registry,ref=NAME`);
 }
 
+/** Whether an argument of the build asks for an inline cache, as clients without `--cache-to` do. */
+export const hasInlineArgument = (buildArgs: ReadonlyMap<string, string>): boolean =>
+  isTrue(buildArgs.get('BUILDKIT_INLINE_CACHE')?.toLowerCase());
+
 const unknown = (flag: string, type: string, known: string) =>
   new SlipwayError('NotImplemented', `${flag} type=${type} is not supported: use ${known}`);
 

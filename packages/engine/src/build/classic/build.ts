@@ -6,7 +6,7 @@ import type { Credentials } from '@slipway/distribution/client';
 import { parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { Report } from '../../images/index.ts';
-import { parseCacheSource } from '../cache/entries.ts';
+import { hasInlineArgument, parseCacheSource } from '../cache/entries.ts';
 import type { BuildService } from '../service.ts';
 import { type ClassicContext, openContext } from './context.ts';
 import type { PreparedBuild } from './prepared.ts';
@@ -127,8 +127,7 @@ export async function runClassicBuild(
     });
     const result = await solving;
     await using _lease = result.lease;
-    const inlineCache =
-      request.buildArgs.get('BUILDKIT_INLINE_CACHE') === '1' ? await builds.inlineCacheOf(result) : undefined;
+    const inlineCache = hasInlineArgument(request.buildArgs) ? await builds.inlineCacheOf(result) : undefined;
     const built = { plan, result, inlineCache, statements: [] };
     const { image } = await builds.exportImages([built], request.references);
     progress.finish(image.id);

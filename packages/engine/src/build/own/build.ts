@@ -4,7 +4,7 @@ import { checkDockerfile, DockerfileError, parseDockerfile } from '@slipway/dock
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { BuildFacts } from '../attest/provenance.ts';
 import type { AttestationRequest } from '../attest/request.ts';
-import type { CacheTarget } from '../cache/entries.ts';
+import { type CacheTarget, hasInlineArgument } from '../cache/entries.ts';
 import { findCaches } from '../classic/build.ts';
 import type { PreparedBuild } from '../classic/prepared.ts';
 import type { BuiltImage } from '../export/export-image.ts';
@@ -96,9 +96,8 @@ async function buildAndExport(
   });
   await using _lease = results[0]?.lease;
   const images: BuiltImage[] = [];
+  const isInline = cacheTo.some(({ type }) => type === 'inline') || hasInlineArgument(request.buildArgs);
   for (const [index, result] of results.entries()) {
-    const isInline =
-      cacheTo.some(({ type }) => type === 'inline') || request.buildArgs.get('BUILDKIT_INLINE_CACHE') === '1';
     const inlineCache = isInline ? await builds.inlineCacheOf(result) : undefined;
     const built = { plan: plans[index] as DockerfilePlan, result, inlineCache };
     const facts = factsOf(prepared, startedAtMs);
