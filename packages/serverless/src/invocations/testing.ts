@@ -1,4 +1,4 @@
-import type { HostPath } from '@slipway/base';
+import { testVersion } from '../async-invocations/testing.ts';
 import { awsError } from '../aws/index.ts';
 import type {
   EventInvokeConfig,
@@ -25,7 +25,7 @@ export class MemoryCatalog implements FunctionCatalog {
   put(name: string, fields: Partial<FunctionVersion> = {}): FunctionVersion {
     const before = this.#versions.get(name);
     const revisionId = String(Number(before?.revisionId ?? 0) + 1);
-    const version = { ...(before ?? blank(name)), ...fields, revisionId };
+    const version = { ...(before ?? { ...testVersion(name), revisionId: '0' }), ...fields, revisionId };
     this.#versions.set(name, version);
     this.#tell(name);
     return version;
@@ -83,32 +83,6 @@ export class MemoryCatalog implements FunctionCatalog {
     for (const listener of this.#listeners) listener(name);
   }
 }
-
-const blank = (name: string): FunctionVersion => ({
-  name,
-  version: '$LATEST',
-  functionArn: `arn:aws:lambda:eu-central-1:000000000000:function:${name}`,
-  accountId: '000000000000',
-  region: 'eu-central-1',
-  revisionId: '0',
-  code: {
-    packageType: 'Zip',
-    runtime: 'nodejs24.x',
-    folder: '/nowhere' as HostPath,
-    sha256: '',
-    sizeBytes: 0,
-  },
-  handler: 'index.handler',
-  memoryMb: 128,
-  timeoutMs: 3000,
-  ephemeralStorageMb: 512,
-  variables: {},
-  layers: [],
-  network: 'none',
-  isolation: undefined,
-  logging: { group: `/aws/lambda/${name}`, format: 'Text', applicationLevel: 'INFO', systemLevel: 'INFO' },
-  sourceFolder: undefined,
-});
 
 export const testSettings = (fields: Partial<PoolSettings> = {}): PoolSettings => ({
   maxEnvironments: 100,
