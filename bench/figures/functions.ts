@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mustRun, sleep } from '../../test/integration/harness/command.ts';
@@ -168,7 +168,7 @@ const burst: Figure<FunctionsContender> = {
       await sleep(3_000);
       const beganAtMs = Date.now();
       const runs = await Promise.all(
-        Array.from({ length: BURST }, () => client.call('POST', invocationsOf('burst'), { sleepMs: 4_000 })),
+        Array.from({ length: BURST }, () => client.call('POST', invocationsOf('burst'), { sleepMs: 8_000 })),
       );
       const said = runs.map(({ text }) => JSON.parse(text) as { at: number; born: number; ownMs: number });
       const began = said.map(({ at, ownMs }) => at - ownMs);
@@ -221,7 +221,8 @@ const frozen: Figure<FunctionsContender> = {
     await sleep(1_000);
     const own = sandboxed(engine).filter((pid) => !before.has(pid));
     const shims = [...new Set(own.map(shimOf))];
-    const bare = await bareNodeBytes(own[0] ?? 0, count);
+    const node = own.find((pid) => readlinkSync(`/proc/${pid}/exe`).endsWith('/node'));
+    const bare = await bareNodeBytes(node ?? 0, count);
     return [((proportionalBytes(own) + proportionalBytes(shims)) / count - bare) / 1e6];
   }),
 };
