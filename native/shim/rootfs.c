@@ -17,12 +17,15 @@ static bool fail(char *why, size_t size, const char *what, const char *path) {
   return false;
 }
 
-/* crun 1.8 refuses hybrid hosts whose v2 hierarchy holds a controller; where it is not to be seen, it does not mind. */
+/*
+ * crun 1.8 refuses hybrid hosts whose v2 hierarchy holds a controller; where it is not to be seen, it does not mind. What it
+ * takes for a cgroup there are then plain files, which go with this namespace.
+ */
 static void hide_unified_cgroup(void) {
   struct statfs fs;
   const long cgroup2_magic = 0x63677270;
   const char *path = "/sys/fs/cgroup/unified";
-  if (statfs(path, &fs) == 0 && fs.f_type == cgroup2_magic) umount2(path, MNT_DETACH);
+  if (statfs(path, &fs) == 0 && fs.f_type == cgroup2_magic) mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k");
 }
 
 /* Taken from the host's as it is now: what was mounted since the daemon started is there too. */

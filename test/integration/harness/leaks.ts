@@ -40,6 +40,7 @@ async function findLeaks(engine: Engine, before: Holdings): Promise<string[]> {
     ...(await leakedLinks(engine)),
     ...(await leakedRules(engine)),
     ...leakedCgroups(engine),
+    ...(await leakedUnderCgroups(engine)),
     ...leakedProcesses(engine),
     ...leakedFiles(engine),
     ...(await leakedSnapshots(engine)),
@@ -97,6 +98,17 @@ function leakedCgroups(engine: Engine): string[] {
     const parent = join('/sys/fs/cgroup', controller, engine.cgroupParent);
     return listDirectories(parent).map((name) => `cgroup ${join(parent, name)}`);
   });
+}
+
+/** On a hybrid host, what a runtime that did not see the v2 hierarchy left in the folder that it is mounted on. */
+async function leakedUnderCgroups(engine: Engine): Promise<string[]> {
+  const script = 'mount --bind /sys/fs/cgroup "$1" && ls -A "$1/unified/$2" 2>/dev/null || true';
+  const look = ['unshare', '--mount', 'sh', '-c', script, 'sh', engine.root, engine.cgroupParent];
+  const { stdout } = await runCommand(look);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((name) => `under /sys/fs/cgroup/unified: ${name}`);
 }
 
 function leakedProcesses(engine: Engine): string[] {

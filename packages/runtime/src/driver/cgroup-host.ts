@@ -34,8 +34,10 @@ export function detectCgroupHost(): CgroupHost {
   const controllers = new Set(names.filter((name) => name !== 'systemd' && name !== 'unified'));
   return {
     version: 1,
-    // Controllers that share a hierarchy have links to it beside.
-    hierarchies: mounted.filter((entry) => entry.isDirectory()).map(({ name }) => `${CGROUP_ROOT}/${name}`),
+    // Controllers that share a hierarchy have links to it beside. A v2 hierarchy is hidden from runtimes by the shim.
+    hierarchies: mounted
+      .filter((entry) => entry.isDirectory() && entry.name !== 'unified')
+      .map(({ name }) => `${CGROUP_ROOT}/${name}`),
     controllers,
     swapLimit: existsSync(`${CGROUP_ROOT}/memory/memory.memsw.limit_in_bytes`),
     blockWeight: existsSync(`${CGROUP_ROOT}/blkio/blkio.weight`),
