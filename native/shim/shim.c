@@ -48,7 +48,7 @@ static struct buffer incoming, outgoing;
 static const char *socket_path;
 static char *rootfs_path;
 static char failure[512];
-static char *cookie = "", *exit_path = "", *memory_cgroup = "", *state_folder = "", **cgroups, **delete_argv;
+static char *cookie = "", *exit_path = "", *lasting_exit_path = "", *memory_cgroup = "", *state_folder = "", **cgroups, **delete_argv;
 static int memory_cgroup_version;
 static int64_t memory_peak, started_ns, exited_ns, give_up_at, oom_recheck_at, oom_recheck_end;
 static bool begun, connected_once, finishing;
@@ -353,14 +353,16 @@ static void write_exit_record(const struct process *p) {
   char text[160], temporary[4200];
   int n = snprintf(text, sizeof text, "{\"exitCode\":%d,\"oomKilled\":%s,\"exitedAtNs\":\"%lld\"}\n",
                    exit_code(p->status), oom_happened() ? "true" : "false", (long long)p->died_ns);
-  snprintf(temporary, sizeof temporary, "%s.new", exit_path);
+  /* With a daemon, it commits the exit in its database; without, this file is the only record of it. */
+  bool alone = connection < 0;
+  const char *path = alone ? lasting_exit_path : exit_path;
+  snprintf(temporary, sizeof temporary, "%s.new", path);
   int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return;
   bool ok = write_all(fd, text, (size_t)n);
-  /* With a daemon, it commits the exit in its database; without, this file is the only record of it. */
-  if (connection < 0) fsync(fd);
+  if (alone) fsync(fd);
   close(fd);
-  if (ok) rename(temporary, exit_path);
+  if (ok) rename(temporary, path);
 }
 
 static void finish(void) {
@@ -420,13 +422,13 @@ static struct process *find(uint16_t handle) {
 }
 
 /*
- * Cookie, exit record, log path, its size, its files, memory cgroup, its version, state folder (or none, when only the
- * runtime can delete), cgroups, delete argv, then as start_process.
+ * Cookie, exit record with a daemon, the one without, log path, its size, its files, memory cgroup, its version, state folder
+ * (or none, when only the runtime can delete), cgroups, delete argv, then as start_process.
  */
 static void start_container(char *payload, size_t size) {
   struct strings s = {payload, payload + size};
-  char *texts[8];
-  for (int i = 0; i < 8; i++)
+  char *texts[9];
+  for (int i = 0; i < 9; i++)
     if (!(texts[i] = next_string(&s))) _exit(1);
   cgroups = next_list(&s);
   delete_argv = next_list(&s);
@@ -434,11 +436,13 @@ static void start_container(char *payload, size_t size) {
   if (delete_argv && delete_argv[0]) rootfs_protect(delete_argv[0]);
   cookie = texts[0];
   exit_path = texts[1];
-  memory_cgroup = texts[5];
-  memory_cgroup_version = atoi(texts[6]);
-  state_folder = texts[7];
+  lasting_exit_path = texts[2];
+  memory_cgroup = texts[6];
+  memory_cgroup_version = atoi(texts[7]);
+  state_folder = texts[8];
   unlink(exit_path);
-  log_open(texts[2], atoll(texts[3]), atoi(texts[4]));
+  unlink(lasting_exit_path);
+  log_open(texts[3], atoll(texts[4]), atoi(texts[5]));
   start_process(0, &s, NULL); /* The strings live as long as the shim. */
 }
 

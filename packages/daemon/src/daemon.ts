@@ -228,6 +228,7 @@ const loopbackPort = (domain: string): number =>
   Number(/^(?:localhost|127\.0\.0\.1):(\d+)$/.exec(domain)?.[1] ?? 'NaN');
 
 const containersConfig = (config: Config) => ({
+  runRoot: hostPath(join(config.runRoot, 'b')),
   initPath: config.initPath,
   cgroupParent: config.cgroupParent,
   dns: config.dns,

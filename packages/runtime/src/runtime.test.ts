@@ -402,7 +402,7 @@ describe('the shim', () => {
         (await logText(bench, 'adopted')).includes('line 5\n'),
     );
     helper.kill('SIGKILL');
-    const adopted = await bench.runtime.adopt('adopted', bench.bundle('adopted'));
+    const adopted = await bench.runtime.adopt({ id: 'adopted', bundle: bench.bundle('adopted') });
     assert.ok(adopted !== undefined && 'task' in adopted);
     assert.ok(adopted.task.pid > 0 && adopted.task.startedAtNs > 0n);
     assert.equal((await adopted.task.exited).exitCode, 5);
@@ -423,7 +423,7 @@ describe('the shim', () => {
     );
     helper.kill('SIGKILL');
     await until('the record', () => existsSync(join(bench.bundle('meanwhile'), 'exit.json')));
-    const adopted = await bench.runtime.adopt('meanwhile', bench.bundle('meanwhile'));
+    const adopted = await bench.runtime.adopt({ id: 'meanwhile', bundle: bench.bundle('meanwhile') });
     const exit =
       adopted === undefined ? undefined : 'exit' in adopted ? adopted.exit : await adopted.task.exited;
     assert.equal(exit?.exitCode, 6);
@@ -452,7 +452,7 @@ describe('the shim', () => {
       !existsSync(`/proc/${task.pid}`) ||
       /State:\s*[ZX]/.test(readFileSync(`/proc/${task.pid}/status`, 'utf8'));
     await until('its death', dead);
-    assert.equal(await bench.runtime.adopt('unknown', bench.bundle('unknown')), undefined);
+    assert.equal(await bench.runtime.adopt({ id: 'unknown', bundle: bench.bundle('unknown') }), undefined);
   });
 
   test('a daemon killed at any moment of a start leaves nothing that a sweep does not find', async () => {

@@ -142,7 +142,10 @@ class ShimRuntime implements Runtime {
     return sandbox;
   }
 
-  async adopt(id: string, bundle: HostPath): Promise<{ task: Task } | { exit: ExitStatus } | undefined> {
+  async adopt(
+    options: Pick<SandboxOptions, 'id' | 'bundle' | 'exitFolder'>,
+  ): Promise<{ task: Task } | { exit: ExitStatus } | undefined> {
+    const { id } = options;
     const socketPath = this.#socketPath(id);
     const connection = await ShimConnection.open(socketPath).catch((error) => {
       if (isErrno(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE')) return undefined;
@@ -151,13 +154,14 @@ class ShimRuntime implements Runtime {
     });
     if (connection !== undefined && connection.hello.cookie !== '') {
       const cookie = JSON.parse(connection.hello.cookie) as TaskCookie;
-      const options = { id, bundle, socketPath, connection, host: this.#host, cookie, attach: [] };
-      return { task: new ShimTask(options) };
+      return {
+        task: new ShimTask({ ...options, socketPath, connection, host: this.#host, cookie, attach: [] }),
+      };
     }
     connection?.[Symbol.dispose]();
     await connection?.closed;
     const killed = await this.#kill(id);
-    const exit = findExitRecord(bundle);
+    const exit = findExitRecord(options);
     if (exit !== undefined) return { exit };
     return killed
       ? { exit: { exitCode: 137, oomKilled: false, exitedAtNs: this.#host.clock.nowNs() } }

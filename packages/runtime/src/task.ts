@@ -29,8 +29,12 @@ export interface LogFile {
 
 export interface SandboxOptions {
   readonly id: string;
-  /** Folder of this container, made by the caller: `config.json`, `exit.json` and the pid file are written here. */
+  /**
+   * Folder of one run, made by the caller and best in memory: `config.json`, `exit.json` and the pid file are written here.
+   */
   readonly bundle: HostPath;
+  /** A folder on disk where the end is recorded when no daemon is there to hear of it; the bundle by default. */
+  readonly exitFolder?: HostPath;
   readonly rootfs: Rootfs;
   /** Bind mounts put over the rootfs inside the sandbox before it is used, for `cp` into volumes of a stopped container. */
   readonly binds?: readonly { readonly source: HostPath; readonly target: string }[];
@@ -197,7 +201,9 @@ export interface Runtime extends AsyncDisposable {
    * Finds a container again after the daemon was restarted: a task that runs, or how it ended meanwhile, or undefined when
    * nothing is known (the machine was restarted).
    */
-  adopt(id: string, bundle: HostPath): Promise<{ task: Task } | { exit: ExitStatus } | undefined>;
+  adopt(
+    options: Pick<SandboxOptions, 'id' | 'bundle' | 'exitFolder'>,
+  ): Promise<{ task: Task } | { exit: ExitStatus } | undefined>;
   /** Ends and removes what belongs to no id of `keep`: shims, runtime state and cgroups left by a crash. */
   sweep(keep: ReadonlySet<string>): Promise<void>;
 }

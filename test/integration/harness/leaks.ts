@@ -133,6 +133,7 @@ function leakedFiles(engine: Engine): string[] {
     join(engine.dataRoot, 'volumes'),
     join(engine.dataRoot, 'content/ingest'),
     join(engine.runRoot, 's'),
+    join(engine.runRoot, 'b'),
     ...listDirectories(join(engine.runRoot, 'r')).map((name) => join(engine.runRoot, 'r', name)),
   ];
   return folders.flatMap((folder) => list(folder).map((name) => `file ${join(folder, name)}`));

@@ -102,7 +102,7 @@ async function sweep({
 }: Pick<SolverContext, 'store' | 'runtime' | 'runRoot' | 'secretRoot'>): Promise<void> {
   for (const key of readdirSync(runRoot)) {
     const bundle = hostPath(join(runRoot, key));
-    const found = await runtime.adopt(key, bundle);
+    const found = await runtime.adopt({ id: key, bundle });
     if (found !== undefined && 'task' in found) {
       await found.task.signal(SIGKILL).catch(() => {});
       await found.task.exited;

@@ -58,8 +58,10 @@ export interface Container {
   restartCount: number;
   /** The user stopped it: its restart policy does not apply (`unless-stopped` also over a daemon restart). */
   stoppedByUser: boolean;
-  /** Its log, bundle, `hosts`, `hostname` and `resolv.conf`. */
+  /** Its log. */
   readonly folder: HostPath;
+  /** Of one run: its specification, `hosts`, `hostname` and `resolv.conf`. There while it runs. */
+  readonly bundle: HostPath;
   /** Output of its current or next run goes here first: attach subscribes before the start. */
   output: OutputHub;
   /** What the one who made it in this process adds to its runs. Not persisted: it is not for containers that stay. */
@@ -84,6 +86,14 @@ export interface RunAdditions {
   readonly onNetwork: (netnsPath: HostPath) => Promise<void>;
   /** Called when the first process has started; it may have ended again. */
   readonly onStart: (task: Task) => void;
+}
+
+/** Where folders of containers are. */
+export interface ContainerRoots {
+  /** Those that are kept. */
+  readonly root: HostPath;
+  /** Those of runs, which nothing outlives: in memory, where the daemon's run root is. */
+  readonly runRoot: HostPath;
 }
 
 export interface Exec {

@@ -1,4 +1,4 @@
-import type { Clock, HostPath, KeyedLock, Logger, Random } from '@slipway/base';
+import type { Clock, KeyedLock, Logger, Random } from '@slipway/base';
 import type { Networks } from '@slipway/network';
 import type { Runtime, Task } from '@slipway/runtime';
 import type { Snapshotter } from '@slipway/store';
@@ -6,7 +6,7 @@ import type { EventBus } from '../events/index.ts';
 import type { ImageService } from '../images/index.ts';
 import type { NetworkService } from '../networks/index.ts';
 import type { VolumeService } from '../volumes/index.ts';
-import type { Container } from './container.ts';
+import type { Container, ContainerRoots } from './container.ts';
 import type { ContainerRecords } from './records.ts';
 import type { ContainerRegistry } from './registry.ts';
 
@@ -35,9 +35,7 @@ export interface Supervisor {
   watch(container: Container, task: Task): void;
 }
 
-export interface ContainersConfig {
-  /** Folders of containers live here. */
-  readonly root: HostPath;
+export interface ContainersConfig extends ContainerRoots {
   /** tini, for `--init`. */
   readonly initPath: string;
   readonly cgroupParent: string;

@@ -1,10 +1,11 @@
-import type { HostPath } from '@slipway/base';
-import type { Container, ContainerDefinition, RunAdditions } from './container.ts';
+import { join } from 'node:path';
+import { hostPath } from '@slipway/base';
+import type { Container, ContainerDefinition, ContainerRoots, RunAdditions } from './container.ts';
 import { OutputHub } from './run/output-hub.ts';
 
 /** A container that has never run, as it lives in memory. */
 export function newContainer(
-  folder: HostPath,
+  { root, runRoot }: ContainerRoots,
   definition: ContainerDefinition,
   additions?: RunAdditions,
 ): Container {
@@ -13,7 +14,8 @@ export function newContainer(
     state: { status: 'created', exitCode: 0, error: '' },
     restartCount: 0,
     stoppedByUser: false,
-    folder,
+    folder: hostPath(join(root, definition.id)),
+    bundle: hostPath(join(runRoot, definition.id)),
     output: new OutputHub(),
     additions,
     task: undefined,

@@ -1,9 +1,6 @@
-import { join } from 'node:path';
-import type { HostPath } from '@slipway/base';
-import { hostPath } from '@slipway/base';
 import type { NetworkSandbox } from '@slipway/network';
 import type { Database } from '@slipway/store';
-import type { Container, ContainerDefinition } from './container.ts';
+import type { Container, ContainerDefinition, ContainerRoots } from './container.ts';
 import { newContainer } from './live.ts';
 import type { ContainerState } from './state.ts';
 
@@ -65,7 +62,7 @@ export class ContainerRecords {
   }
 
   /** Every container, as it was last known. */
-  load(root: HostPath): Container[] {
+  load(roots: ContainerRoots): Container[] {
     const rows = this.#database.prepare('SELECT definition, state FROM containers').all() as {
       definition: string;
       state: string;
@@ -73,7 +70,7 @@ export class ContainerRecords {
     return rows.map((row) => {
       const definition = decode(row.definition) as ContainerDefinition;
       const { state, restartCount, stoppedByUser, sandbox } = decode(row.state) as StateRecord;
-      const container = newContainer(hostPath(join(root, definition.id)), definition);
+      const container = newContainer(roots, definition);
       return Object.assign(container, { state, restartCount, stoppedByUser, sandbox });
     });
   }

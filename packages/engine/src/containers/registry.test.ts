@@ -6,19 +6,22 @@ import { newContainer } from './live.ts';
 import { ContainerRegistry } from './registry.ts';
 
 const container = (id: string, name: string) =>
-  newContainer(hostPath('/nowhere'), {
-    id: containerId(id.padEnd(64, '0')),
-    name,
-    createdAtNs: 0n,
-    imageReference: 'busybox',
-    imageId: 'sha256:x' as ImageId,
-    chainId: undefined,
-    config: {},
-    hostConfig: {},
-    mounts: [],
-    networks: new Map(),
-    args: [],
-  });
+  newContainer(
+    { root: hostPath('/nowhere'), runRoot: hostPath('/nowhere') },
+    {
+      id: containerId(id.padEnd(64, '0')),
+      name,
+      createdAtNs: 0n,
+      imageReference: 'busybox',
+      imageId: 'sha256:x' as ImageId,
+      chainId: undefined,
+      config: {},
+      hostConfig: {},
+      mounts: [],
+      networks: new Map(),
+      args: [],
+    },
+  );
 
 test('a container is found by id, name, slashed name and unambiguous prefix', () => {
   const registry = new ContainerRegistry();

@@ -37,7 +37,8 @@ export class ContainerService implements AsyncDisposable {
   }
 
   static async open({ database, ...dependencies }: ContainerDependencies): Promise<ContainerService> {
-    await mkdir(dependencies.config.root, { recursive: true, mode: 0o710 });
+    const { root, runRoot } = dependencies.config;
+    for (const path of [root, runRoot]) await mkdir(path, { recursive: true, mode: 0o710 });
     const context: ContainerContext = {
       ...dependencies,
       records: new ContainerRecords(database),

@@ -94,6 +94,7 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
     supervisor: { watch: (container, task) => supervise(context, container, task) },
     config: {
       root: hostPath(join(root, 'data/containers')),
+      runRoot: hostPath(join(root, 'run/b')),
       initPath: '/usr/bin/tini-static',
       cgroupParent: `/slipway-test-${newId(systemRandom).slice(0, 8)}`,
       cgroupVersion: 1,
@@ -109,7 +110,7 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
     const folder = hostPath(join(context.config.root, id));
     mkdirSync(folder, { recursive: true });
     await store.snapshots.prepare(id, 'base');
-    const container = newContainer(folder, {
+    const container = newContainer(context.config, {
       id,
       name: `c-${id.slice(0, 8)}`,
       createdAtNs: systemClock.nowNs(),

@@ -8,7 +8,7 @@ import type { ShimConnection } from './connection.ts';
 import type { ShimHost } from './host.ts';
 import { StartFailure } from './process.ts';
 import { encodeStrings } from './protocol.ts';
-import { ShimTask, type TaskCookie } from './task.ts';
+import { exitPath, ShimTask, type TaskCookie } from './task.ts';
 
 /** A shim in its first state: the root file system is mounted, and nothing runs. */
 export class ShimSandbox implements Sandbox {
@@ -31,7 +31,7 @@ export class ShimSandbox implements Sandbox {
 
   async start(options: StartOptions): Promise<Task> {
     if (this.#started) throw new SlipwayError('FailedPrecondition', `sandbox ${this.id} was started already`);
-    const { bundle, id } = this.#options;
+    const { bundle, exitFolder, id } = this.#options;
     const { log } = options;
     // The runtime works inside the shim's mount namespace, where the root file system has its plain path.
     const spec = { ...options.spec, root: { ...options.spec.root, path: join(bundle, 'rootfs') } };
@@ -43,7 +43,8 @@ export class ShimSandbox implements Sandbox {
     const consoleSocket = terminal ? `${this.#socketPath}.0` : '';
     const begin = encodeStrings([
       JSON.stringify(cookie),
-      join(bundle, 'exit.json'),
+      exitPath(bundle),
+      exitPath(exitFolder ?? bundle),
       log?.path ?? '',
       log?.maxSizeBytes ?? 0,
       log?.maxFiles ?? 1,
@@ -63,8 +64,7 @@ export class ShimSandbox implements Sandbox {
     // A few KiB: less time on this thread than a round through the thread pool takes.
     writeFileSync(join(bundle, 'config.json'), JSON.stringify(this.#host.seccomp.apply(driver, spec)));
     const task = new ShimTask({
-      id,
-      bundle,
+      ...this.#options,
       socketPath: this.#socketPath,
       connection: this.#connection,
       host: this.#host,

@@ -12,6 +12,7 @@ import type {
   GraftOptions,
   MemoryPeak,
   Process,
+  SandboxOptions,
   Task,
   TaskLimits,
   TaskMetrics,
@@ -31,6 +32,7 @@ export interface TaskCookie {
 export interface ShimTaskOptions {
   readonly id: string;
   readonly bundle: HostPath;
+  readonly exitFolder?: HostPath;
   readonly socketPath: string;
   readonly connection: ShimConnection;
   readonly host: ShimHost;
@@ -284,11 +286,11 @@ export class ShimTask implements Task {
 
   /** The shim is gone: after its work, or because it was killed; then the container must not run on without it. */
   async #shimEnded(): Promise<void> {
-    const { host, bundle, id } = this.#options;
+    const { host, id } = this.#options;
     if (!this.#gone) {
       await this.#driver.command(['delete', '--force', id]).catch(() => {});
     }
-    const exit = findExitRecord(bundle) ?? {
+    const exit = findExitRecord(this.#options) ?? {
       exitCode: 137,
       oomKilled: false,
       exitedAtNs: host.clock.nowNs(),
@@ -302,16 +304,25 @@ export class ShimTask implements Task {
   }
 }
 
-/** How a container ended, as its shim recorded it. */
-export function findExitRecord(bundle: HostPath): ExitStatus | undefined {
-  try {
-    const record = JSON.parse(readFileSync(join(bundle, 'exit.json'), 'utf8')) as Record<string, unknown>;
-    return {
-      exitCode: Number(record.exitCode),
-      oomKilled: record.oomKilled === true,
-      exitedAtNs: BigInt(String(record.exitedAtNs)),
-    };
-  } catch {
-    return undefined;
+/** How a container ended, as its shim recorded it: in memory with a daemon at hand, on disk without. */
+export function findExitRecord({
+  bundle,
+  exitFolder,
+}: Pick<SandboxOptions, 'bundle' | 'exitFolder'>): ExitStatus | undefined {
+  for (const folder of new Set([bundle, exitFolder ?? bundle])) {
+    try {
+      const record = JSON.parse(readFileSync(exitPath(folder), 'utf8')) as Record<string, unknown>;
+      return {
+        exitCode: Number(record.exitCode),
+        oomKilled: record.oomKilled === true,
+        exitedAtNs: BigInt(String(record.exitedAtNs)),
+      };
+    } catch {
+      // There is none, or it is not whole.
+    }
   }
+  return undefined;
 }
+
+/** Where a shim records the end of its container. */
+export const exitPath = (folder: HostPath): string => join(folder, 'exit.json');

@@ -79,7 +79,7 @@ export async function createContainer(
     ]);
     // Programs look for it to find out whether they are in a container.
     await writeFile(join(rootfs.upper as string, '.dockerenv'), '', { mode: 0o755 });
-    const container = newContainer(folder, definition, additions);
+    const container = newContainer(context.config, definition, additions);
     context.records.insert(container);
     context.registry.add(container);
     publish(context, container, 'create');

@@ -4,6 +4,7 @@ import { type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
 import { openInRoot, syscalls } from '@slipway/store';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
+import { openBundle } from '../run/bundle.ts';
 import { isRunning } from '../state.ts';
 
 /** A container's files as its processes see them, with its volumes. Resolve below `path` with `openInRoot` only. */
@@ -27,7 +28,8 @@ export async function openContainerRoot(
   }
   const rootfs = await context.snapshots.mounts(id);
   const binds = await bindsOf(context, container);
-  const sandbox = held.use(await context.runtime.open({ id, bundle: container.folder, rootfs, binds }, {}));
+  const { bundle } = held.use(openBundle(container));
+  const sandbox = held.use(await context.runtime.open({ id, bundle, rootfs, binds }, {}));
   const stack = held.move();
   return { path: sandbox.rootfs, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }

@@ -5,6 +5,7 @@ import { MASKED_PATHS, READONLY_PATHS } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
 import { logPath } from '../run/start.ts';
+import { isRunning } from '../state.ts';
 import { toDockerState } from './docker-state.ts';
 import { keySet, mountToWire, networksToWire, portMapToWire } from './wire.ts';
 
@@ -14,8 +15,9 @@ export async function inspectContainer(
   container: Container,
   { size }: { readonly size: boolean },
 ): Promise<Record<string, unknown>> {
-  const { definition, folder } = container;
+  const { definition } = container;
   const { config, hostConfig } = definition;
+  const runFile = (name: string) => (isRunning(container.state) ? join(container.bundle, name) : '');
   const layers = await context.snapshots.mounts(definition.id).catch(() => undefined);
   return {
     Id: definition.id,
@@ -24,9 +26,9 @@ export async function inspectContainer(
     Args: definition.args.slice(1),
     State: toDockerState(container),
     Image: definition.imageId,
-    ResolvConfPath: join(folder, 'resolv.conf'),
-    HostnamePath: join(folder, 'hostname'),
-    HostsPath: join(folder, 'hosts'),
+    ResolvConfPath: runFile('resolv.conf'),
+    HostnamePath: runFile('hostname'),
+    HostsPath: runFile('hosts'),
     LogPath: hostConfig.LogConfig?.Type === 'none' ? '' : logPath(container),
     Name: `/${definition.name}`,
     RestartCount: container.restartCount,

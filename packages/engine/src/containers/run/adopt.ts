@@ -1,10 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage } from '@slipway/base';
+import { errorMessage, type HostPath, type Logger } from '@slipway/base';
 import type { ExitStatus } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
 import { ended, isRunning, transition } from '../state.ts';
+import { removeBundle } from './bundle.ts';
 import { discardContainer } from './discard.ts';
 import { shouldRestart } from './restart-policy.ts';
 import { recordExit, scheduleRestart } from './supervise.ts';
@@ -18,13 +19,14 @@ const CONTAINER_ID = /^[0-9a-f]{64}$/;
  * get their exit code, and what belongs to none is swept away. Then restart policies apply.
  */
 export async function adoptContainers(context: ContainerContext): Promise<void> {
-  for (const container of context.records.load(context.config.root)) context.registry.add(container);
+  for (const container of context.records.load(context.config)) context.registry.add(container);
   const known = context.registry.list();
   const running = known.filter((container) => isRunning(container.state));
   const keep = new Set<string>(running.map(({ definition }) => definition.id));
   await Promise.all([
     context.runtime.sweep(keep),
-    sweepFolders(context),
+    sweepFolders(context.config.root, (id) => context.registry.findById(id) !== undefined, context.logger),
+    sweepFolders(context.config.runRoot, (id) => keep.has(id), context.logger),
     sweepSnapshots(context),
     context.volumes.removeOrphans((id) => context.registry.findById(id) !== undefined),
   ]);
@@ -36,7 +38,7 @@ export async function adoptContainers(context: ContainerContext): Promise<void> 
 
 async function adopt(context: ContainerContext, container: Container): Promise<void> {
   const { id } = container.definition;
-  const found = await context.runtime.adopt(id, container.folder);
+  const found = await context.runtime.adopt({ id, bundle: container.bundle, exitFolder: container.folder });
   if (container.sandbox !== undefined) {
     if (found !== undefined && 'task' in found) {
       await context.networking.restoreSandbox(container.sandbox);
@@ -59,6 +61,7 @@ async function adopt(context: ContainerContext, container: Container): Promise<v
   }
   const unseen: ExitStatus = { exitCode: UNKNOWN_EXIT, oomKilled: false, exitedAtNs: context.clock.nowNs() };
   recordExit(context, container, found?.exit ?? unseen);
+  removeBundle(container);
 }
 
 /**
@@ -78,15 +81,16 @@ async function applyPolicy(context: ContainerContext, container: Container): Pro
   }
 }
 
-/** Folders of containers that never came to be, or were removed. */
-async function sweepFolders(context: ContainerContext): Promise<void> {
-  for (const name of await readdir(context.config.root)) {
-    if (context.registry.findById(name) !== undefined) continue;
-    await rm(join(context.config.root, name), { recursive: true, force: true }).catch((error) => {
-      context.logger.warn(
-        { folder: name, error: errorMessage(error) },
-        'a leftover folder could not be removed',
-      );
+/** Folders of containers that never came to be, or were removed, and of runs that have ended. */
+async function sweepFolders(
+  root: HostPath,
+  isWanted: (id: string) => boolean,
+  logger: Logger,
+): Promise<void> {
+  for (const name of await readdir(root)) {
+    if (isWanted(name)) continue;
+    await rm(join(root, name), { recursive: true, force: true }).catch((error) => {
+      logger.warn({ folder: name, error: errorMessage(error) }, 'a leftover folder could not be removed');
     });
   }
 }

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api/docker';
 import { SlipwayError, shortId } from '@slipway/base';
@@ -134,16 +135,16 @@ export async function writeNetworkFiles(
   container: Container,
   sandbox: NetworkSandbox | undefined,
 ): Promise<SpecMount[]> {
-  const { definition, folder } = container;
+  const { definition, bundle } = container;
   const mode = definition.hostConfig.NetworkMode ?? '';
-  const source = mode.startsWith('container:') ? joined(context, mode, 'network').folder : folder;
-  if (source === folder) {
+  const source = mode.startsWith('container:') ? joined(context, mode, 'network').bundle : bundle;
+  if (source === bundle) {
     const contents: Record<(typeof FILES)[number], string> = {
       hostname: `${definition.config.Hostname || (await hostHostname())}\n`,
       hosts: await hostsFile(context, container, sandbox),
       'resolv.conf': await resolvConf(context, container, sandbox),
     };
-    await Promise.all(FILES.map((name) => writeFile(join(folder, name), contents[name], { mode: 0o644 })));
+    for (const name of FILES) writeFileSync(join(bundle, name), contents[name], { mode: 0o644 });
   }
   const covered = new Set(definition.mounts.map((mount) => mount.destination));
   return FILES.filter((name) => !covered.has(`/etc/${name}`)).map((name) => ({

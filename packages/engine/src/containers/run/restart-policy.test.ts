@@ -6,19 +6,22 @@ import { newContainer } from '../live.ts';
 import { restartDelayMs, shouldRestart } from './restart-policy.ts';
 
 function exitedContainer(policy: string, exitCode: number, maximum = 0) {
-  const container = newContainer(hostPath('/nowhere'), {
-    id: containerId('a'.repeat(64)),
-    name: 'one',
-    createdAtNs: 0n,
-    imageReference: 'busybox',
-    imageId: 'sha256:x' as ImageId,
-    chainId: undefined,
-    config: {},
-    hostConfig: { RestartPolicy: { Name: policy, MaximumRetryCount: maximum } },
-    mounts: [],
-    networks: new Map(),
-    args: ['true'],
-  });
+  const container = newContainer(
+    { root: hostPath('/nowhere'), runRoot: hostPath('/nowhere') },
+    {
+      id: containerId('a'.repeat(64)),
+      name: 'one',
+      createdAtNs: 0n,
+      imageReference: 'busybox',
+      imageId: 'sha256:x' as ImageId,
+      chainId: undefined,
+      config: {},
+      hostConfig: { RestartPolicy: { Name: policy, MaximumRetryCount: maximum } },
+      mounts: [],
+      networks: new Map(),
+      args: ['true'],
+    },
+  );
   container.state = {
     status: 'exited',
     exitCode,

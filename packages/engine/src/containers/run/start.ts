@@ -6,6 +6,7 @@ import type { Container } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { parseSize } from '../create/config.ts';
 import { ended, transition } from '../state.ts';
+import { openBundle } from './bundle.ts';
 import { discardContainer } from './discard.ts';
 import { type ContainerNetwork, closeNetwork, openNetwork, writeNetworkFiles } from './networking.ts';
 import { OutputHub } from './output-hub.ts';
@@ -53,6 +54,7 @@ export async function startLocked(context: ContainerContext, container: Containe
 
 async function run(context: ContainerContext, container: Container): Promise<void> {
   await using undo = new AsyncDisposableStack();
+  undo.use(openBundle(container));
   const opened = await Promise.allSettled([openNetwork(context, container), openRootfs(context, container)]);
   const [network, rootfs] = opened;
   if (network.status === 'fulfilled') {
@@ -84,7 +86,10 @@ async function run(context: ContainerContext, container: Container): Promise<voi
 async function openRootfs(context: ContainerContext, container: Container): Promise<Sandbox> {
   const { id } = container.definition;
   const rootfs = await context.snapshots.mounts(id);
-  return await context.runtime.open({ id, bundle: container.folder, rootfs }, {});
+  return await context.runtime.open(
+    { id, bundle: container.bundle, exitFolder: container.folder, rootfs },
+    {},
+  );
 }
 
 async function startTask(

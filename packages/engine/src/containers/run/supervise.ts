@@ -3,6 +3,7 @@ import type { ExitStatus, Task } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { type Ended, ended, isRunning, transition } from '../state.ts';
+import { removeBundle } from './bundle.ts';
 import { discardContainer } from './discard.ts';
 import { startHealthChecks } from './health.ts';
 import { closeNetwork } from './networking.ts';
@@ -42,6 +43,7 @@ async function afterExit(
   await closeNetwork(context, container, container.sandbox);
   const end = recordExit(context, container, exit);
   await cleanedUp;
+  removeBundle(container);
   for (const mount of container.definition.mounts) {
     if (mount.type === 'volume') context.volumes.unmounted(mount.name, container.definition.id);
   }

@@ -11,7 +11,7 @@ export async function execProcess(
   startSize: ExecConfig['consoleSize'],
 ): Promise<OciProcess> {
   // The specification that this run was started with has every default and limit in it already.
-  const spec = JSON.parse(await readFile(join(container.folder, 'config.json'), 'utf8')) as OciSpec;
+  const spec = JSON.parse(await readFile(join(container.bundle, 'config.json'), 'utf8')) as OciSpec;
   const { consoleSize: _own, ...base } = spec.process;
   const user =
     config.user === undefined
