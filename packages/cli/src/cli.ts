@@ -10,7 +10,7 @@ import { findCommand } from './find-command.ts';
 
 const HELP_FLAG = { help: boolean('Print help') };
 
-/** What the process brings. */
+/** What the process brings; its properties may be getters. */
 export type World = Omit<Context, 'client' | 'tree'>;
 
 /** One run of the command. @returns the exit code. */
@@ -54,7 +54,9 @@ async function dispatch(argv: readonly string[], world: World): Promise<number> 
   if (flags['help'] === true) return showHelp(path, command, world);
   using client = new Client(before.flags.host || world.env['SLIPWAY_HOST'] || DEFAULT_HOST);
   checkArguments(path, command, args);
-  const exitCode = await command.run({ ...world, client, tree: COMMANDS }, { flags, args, given });
+  // Not a copy of the world, whose streams are opened when they are looked at.
+  const context: Context = Object.assign(Object.create(world), { client, tree: COMMANDS });
+  const exitCode = await command.run(context, { flags, args, given });
   return typeof exitCode === 'number' ? exitCode : 0;
 }
 

@@ -2,22 +2,35 @@ import { systemClock } from '@slipway/base/clock';
 import { main } from './cli.ts';
 import { exitNow } from './stdio/exit.ts';
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') exitNow(0);
-  throw error;
-});
+const opened = new Set<NodeJS.WriteStream>();
+
+function open(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  if (!opened.has(stream) && stream === process.stdout) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') exitNow(0);
+      throw error;
+    });
+  }
+  opened.add(stream);
+  return stream;
+}
 
 const exitCode = await main(process.argv.slice(2), {
   env: process.env,
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
+  // Each stream costs Node a millisecond or two when it is first looked at.
+  get stdin() {
+    return process.stdin;
+  },
+  get stdout() {
+    return open(process.stdout);
+  },
+  get stderr() {
+    return open(process.stderr);
+  },
   clock: systemClock,
 });
-// Standard input may still be open and would keep the process alive; what was written must get out first.
-process.exitCode = exitCode;
-process.stdin.unref?.();
-for (const stream of [process.stdout, process.stderr]) {
+// What was written must get out first.
+for (const stream of opened) {
   if (stream.writableLength > 0) await new Promise((drained) => stream.write('', drained));
 }
 exitNow(exitCode);
