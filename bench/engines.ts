@@ -70,10 +70,16 @@ export const modernEngines: readonly Wanted[] = [
   ['dockerd-28', dockerd28, peers.dockerd28 !== undefined],
 ];
 
+interface StartOptions {
+  /** Each engine's data on a file system of its own that nobody has written to. */
+  readonly freshDisk?: boolean;
+}
+
 /** Those of `wanted` that are installed. What cannot be started is told to `say` and left out. */
 export async function startEngines(
   { root, stack, say }: Parameters<Group['start']>[0],
   wanted: readonly Wanted[],
+  options: StartOptions = {},
 ): Promise<Engine[]> {
   if (peers.docker === undefined) throw new Error('docker CLI 28 is missing; script/peers brings it');
   const engines: Engine[] = [];
@@ -83,7 +89,7 @@ export async function startEngines(
       continue;
     }
     try {
-      engines.push(stack.use(await DaemonUnderTest.start(name, start, join(root, name))));
+      engines.push(stack.use(await DaemonUnderTest.start(name, start, join(root, name), options)));
     } catch (error) {
       if (name === 'slipway') throw error;
       say(`${name} does not work here: left out (${String(error).split('\n')[0]})`);
@@ -110,9 +116,18 @@ class DaemonUnderTest implements Engine {
     closeSync(log);
   }
 
-  static async start(name: string, start: Start, root: string): Promise<Engine> {
+  static async start(
+    name: string,
+    start: Start,
+    root: string,
+    { freshDisk = false }: StartOptions,
+  ): Promise<Engine> {
     await rm(root, { recursive: true, force: true });
     await mkdir(root, { recursive: true });
+    if (freshDisk) await mountFreshDisk(root);
+    // As /run is: what lives as long as the machine's power is in memory.
+    await mkdir(join(root, 'run'));
+    await mustRun(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'none', join(root, 'run')]);
     const engine = new DaemonUnderTest(name, root, start);
     try {
       await eventually(`${name} answers`, () => engine.#answers(), 30_000);
@@ -195,6 +210,15 @@ class DaemonUnderTest implements Engine {
   }
 }
 
+/** ext4 as Debian makes it, in a file beside. */
+async function mountFreshDisk(root: string): Promise<void> {
+  const image = `${root}.ext4`;
+  await rm(image, { force: true });
+  await mustRun(['truncate', '--size', '8G', image]);
+  await mustRun(['mkfs.ext4', '-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0', image]);
+  await mustRun(['mount', '-o', 'loop', image, root]);
+}
+
 /** What a daemon leaves when it ends: its mounts, its bridge, its cgroup, its folders. */
 async function removeRemains(root: string): Promise<void> {
   if (!existsSync(root)) return;
@@ -203,7 +227,7 @@ async function removeRemains(root: string): Promise<void> {
       pid=\${file#/proc/}; pid=\${pid%/cmdline}
       [ "$pid" = $$ ] || ! tr '\\0' ' ' <$file | grep -qF "$1/" || kill -9 $pid
     done
-    grep -F "$1/" /proc/self/mountinfo | cut -d' ' -f5 | sort -r | while read -r path; do umount -l "$path"; done
+    grep -F -e "$1/" -e "$1 " /proc/self/mountinfo | cut -d' ' -f5 | sort -r | while read -r path; do umount -l "$path"; done
     case $1 in
       */slipway) ip link del swbench; nft delete table ip slipway_swbench; parent=slipway-bench ;;
       */dockerd) parent=dockerd-bench ;;
@@ -213,4 +237,5 @@ async function removeRemains(root: string): Promise<void> {
     true`;
   await runCommand(['sh', '-c', script, 'sh', root]);
   await rm(root, { recursive: true, force: true, maxRetries: 5 });
+  await rm(`${root}.ext4`, { force: true });
 }

@@ -10,6 +10,7 @@ import type { Contender, Figure, Group } from './figure.ts';
 import { buildGroup } from './groups/build.ts';
 import { engineGroup } from './groups/engines.ts';
 import { functionsGroup } from './groups/functions.ts';
+import { loadGroup } from './groups/load.ts';
 import { pullGroup } from './groups/pull.ts';
 import { registryGroup } from './groups/registry.ts';
 import { forgetPeaks, peakBytes, processTree } from './processes.ts';
@@ -29,6 +30,7 @@ The results are also kept in bench/results.
 
 const groups: readonly Group[] = [
   engineGroup,
+  loadGroup,
   pullGroup,
   registryGroup,
   buildGroup,

@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import { mustRun } from '../../test/integration/harness/command.ts';
 import { allEngines, type Engine, startEngines } from '../engines.ts';
 import type { Group } from '../figure.ts';
-import { loadFigures } from '../figures/load.ts';
 import { memoryFigures } from '../figures/memory.ts';
 import { startFigures } from '../figures/starts.ts';
 
 /** Container engines beside each other, each with the same busybox. */
 export const engineGroup: Group<Engine> = {
   name: 'engines',
-  figures: [...memoryFigures, ...startFigures, ...loadFigures],
+  figures: [...memoryFigures, ...startFigures],
   async start(options) {
     const [slipway, ...others] = await startEngines(options, allEngines);
     if (slipway === undefined) return [];
