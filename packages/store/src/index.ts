@@ -11,6 +11,7 @@ export { openContentStore } from './content/file-content-store.ts';
 export { type Database, openDatabase } from './database/database.ts';
 export { type GroupCommit, groupCommit } from './database/group-commit.ts';
 export { type Lease, type LeasedResources, type Leases, openLeases } from './leases/leases.ts';
+export { removeTree } from './remove-tree.ts';
 export { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
 export type * from './snapshots/snapshots.ts';
 export { measureTree } from './snapshots/usage.ts';

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -11,6 +11,7 @@ import {
 } from '@slipway/base';
 import type { Database } from '../database/database.ts';
 import { wrapErrno } from '../errno.ts';
+import { removeTree } from '../remove-tree.ts';
 import { spreadChildren } from '../syscalls.ts';
 import { QuickPlaces } from './place-folder.ts';
 import type {
@@ -200,20 +201,9 @@ class OverlaySnapshotter implements CollectableSnapshotter {
 
   async #removeFolder(id: number): Promise<void> {
     const folder = join(this.#root, String(id));
-    try {
-      // The common case, a container that wrote nothing, takes five calls and no threads.
-      for (const name of ['work/work', 'work', 'fs', '']) {
-        try {
-          rmdirSync(join(folder, name));
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        }
-      }
-    } catch {
-      await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
-        throw wrapErrno(error, `cannot remove the folder of snapshot ${id}`);
-      });
-    }
+    await removeTree(folder).catch((error: unknown) => {
+      throw wrapErrno(error, `cannot remove the folder of snapshot ${id}`);
+    });
   }
 
   /** Folders first, then the record: a crash between leaves a folder without a record, which the next start removes. */

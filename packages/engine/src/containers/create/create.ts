@@ -1,4 +1,5 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CreateContainerBody } from '@slipway/api/docker';
@@ -73,12 +74,10 @@ export async function createContainer(
       networks,
       args,
     };
-    const [rootfs] = await Promise.all([
-      context.snapshots.prepare(id, image.chainId),
-      mkdir(folder, { recursive: true, mode: 0o710 }),
-    ]);
+    const rootfs = await context.snapshots.prepare(id, image.chainId);
+    mkdirSync(folder, { recursive: true, mode: 0o710 });
     // Programs look for it to find out whether they are in a container.
-    await writeFile(join(rootfs.upper as string, '.dockerenv'), '', { mode: 0o755 });
+    closeSync(openSync(join(rootfs.upper as string, '.dockerenv'), 'wx', 0o755));
     const container = newContainer(context.config, definition, additions);
     context.records.insert(container);
     context.registry.add(container);

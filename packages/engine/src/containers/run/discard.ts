@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { isSlipwayError } from '@slipway/base';
+import { removeTree } from '@slipway/store';
 import type { Container, MountPoint } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { ended, transition } from '../state.ts';
@@ -26,7 +26,7 @@ export async function discardContainer(
     container.state = before;
     throw error;
   }
-  await Promise.all([removeSnapshot(context, id), rm(container.folder, { recursive: true, force: true })]);
+  await Promise.all([removeSnapshot(context, id), removeTree(container.folder)]);
   context.registry.remove(container);
   if (removeVolumes) await removeAnonymousVolumes(context, container);
   publish(context, container, 'destroy');

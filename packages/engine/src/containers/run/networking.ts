@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api/docker';
@@ -142,7 +142,7 @@ export async function writeNetworkFiles(
     const contents: Record<(typeof FILES)[number], string> = {
       hostname: `${definition.config.Hostname || (await hostHostname())}\n`,
       hosts: await hostsFile(context, container, sandbox),
-      'resolv.conf': await resolvConf(context, container, sandbox),
+      'resolv.conf': resolvConf(context, container, sandbox),
     };
     for (const name of FILES) writeFileSync(join(bundle, name), contents[name], { mode: 0o644 });
   }
@@ -185,11 +185,20 @@ function hostGateway(context: ContainerContext, sandbox: NetworkSandbox | undefi
   return context.networks.defaultGateway() ?? sandbox?.endpoints[0]?.gateway ?? '127.0.0.1';
 }
 
-async function resolvConf(
+/** A small file, read at once: less than its way through the thread pool. */
+function hostResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function resolvConf(
   context: ContainerContext,
   { definition }: Container,
   sandbox: NetworkSandbox | undefined,
-): Promise<string> {
+): string {
   const host = definition.hostConfig;
   const own = sandbox?.endpoints
     .map(({ networkId }) => context.networking.nameServer(networkId))
@@ -198,7 +207,7 @@ async function resolvConf(
     asked !== undefined && asked.length > 0 ? asked : fallback;
   const dns = pick(host.Dns, context.config.dns);
   return formatResolvConf({
-    hostResolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
+    hostResolvConf: hostResolvConf(),
     keepLoopback: host.NetworkMode === 'host',
     nameServers: own === undefined ? dns : [own],
     search: pick(host.DnsSearch, context.config.dnsSearch),
