@@ -57,8 +57,9 @@ export class ContainerRecords {
       .run(container.definition.name, encode(container.definition), container.definition.id);
   }
 
-  delete(id: string): void {
-    this.#database.prepare('DELETE FROM containers WHERE id = ?').run(id);
+  delete(container: Container): void {
+    const statement = this.#database.prepare('DELETE FROM containers WHERE id = ?');
+    this.#commit(container, () => statement.run(container.definition.id));
   }
 
   /** Every container, as it was last known. */
@@ -75,7 +76,10 @@ export class ContainerRecords {
     });
   }
 
-  /** A container that goes at its end lives no longer than its run, and no run outlives the machine's power. */
+  /**
+   * A container that goes at its end lives no longer than its run, and no run outlives the machine's power: one that comes
+   * back with a record of before is removed at the next start.
+   */
   #commit({ definition }: Container, work: () => void): void {
     if (definition.hostConfig.AutoRemove) this.#database.relaxed(work);
     else this.#database.transaction(work);

@@ -21,7 +21,7 @@ export async function discardContainer(
   if (!removeVolumes) for (const { name } of anonymousVolumes(container)) context.volumes.keep(name);
   // From here on it does not exist; what a crash leaves of its folders is swept at the next start.
   try {
-    await deleteRecord(context, id);
+    await deleteRecord(context, container);
   } catch (error) {
     container.state = before;
     throw error;
@@ -37,13 +37,13 @@ export async function discardContainer(
 }
 
 /** On a full disk even a record's removal needs room, which the container's own files then give first. */
-async function deleteRecord(context: ContainerContext, id: string): Promise<void> {
+async function deleteRecord(context: ContainerContext, container: Container): Promise<void> {
   try {
-    context.records.delete(id);
+    context.records.delete(container);
   } catch (error) {
     if (!isSlipwayError(error, 'ResourceExhausted')) throw error;
-    await freeLayer(context, id);
-    context.records.delete(id);
+    await freeLayer(context, container.definition.id);
+    context.records.delete(container);
   }
 }
 
