@@ -43,9 +43,11 @@ export class Firewall {
   }
 
   async publish(targets: readonly PortTarget[]): Promise<void> {
-    await this.#change(
-      targets.map((target) => this.#portElement('add', target, target.containerIp, target.containerPort)),
+    if (targets.length === 0) return;
+    const elements = targets.map((target) =>
+      this.#portElement('add', target, target.containerIp, target.containerPort),
     );
+    await this.#change([...portMaps(this.#table), ...elements]);
   }
 
   /** Also when an administrator flushed all rules meanwhile: containers must be able to end. */

@@ -160,6 +160,21 @@ test('a published port is reached over 127.0.0.1, ::1, the host address, and fro
   await assert.rejects(fetchTcp('127.0.0.1', port), /ECONNREFUSED/);
 });
 
+test('rules that an administrator flushed are made again: ports lead to their container, networks stay apart', async () => {
+  const server = await create([{ networkId: bridge.id }], [tcp(8080, 0)]);
+  const port = server.ports[0]?.hostPort ?? 0;
+  await serveTcp(server, 8080);
+  const rules = async (): Promise<string> => (await run('nft', ['list', 'table', 'ip', tag])).stdout;
+  const before = await rules();
+  await run('nft', ['delete', 'table', 'ip', tag]);
+  for (let attempt = 0; attempt < 100 && (await rules().catch(() => '')) !== before; attempt++) {
+    await systemClock.sleep(100);
+  }
+  assert.equal(await rules(), before);
+  assert.match(await fetchInside(server, await hostAddress(), port), /\d/);
+  await networks.removeSandbox(server.containerId);
+});
+
 test('a published UDP port is reached over 127.0.0.1 and ::1', async () => {
   const request: PortRequest = {
     protocol: 'udp',

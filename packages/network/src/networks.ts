@@ -33,6 +33,7 @@ import type {
   SandboxRequest,
 } from './network.ts';
 import { PublishedPorts } from './published-ports.ts';
+import { watchTable } from './table-watch.ts';
 
 export interface NetworksOptions {
   /** Namespaces are mounted under `<runRoot>/netns`. */
@@ -58,7 +59,7 @@ export interface NetworksOptions {
 export async function openNetworks(options: NetworksOptions): Promise<Networks> {
   await enableForwarding(options.logger);
   const kernel = new Kernel();
-  const firewall = new Firewall(options.tableName ?? 'slipway', options.logger);
+  const firewall = new Firewall(options.tableName ?? DEFAULT_TABLE, options.logger);
   try {
     if (options.bridgeName !== undefined) {
       await kernel.run('requireOwnBridge', options.bridgeName, ownerOf(options));
@@ -70,6 +71,8 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   }
   return new HostNetworks(options, kernel, firewall);
 }
+
+const DEFAULT_TABLE = 'slipway';
 
 const netnsRoot = ({ runRoot }: NetworksOptions): string => join(runRoot, 'netns');
 
@@ -85,7 +88,7 @@ function ownerOf(options: NetworksOptions): string {
     .replace(/\uFFFD+$/, '');
 }
 
-const identityOf = ({ tableName = 'slipway', runRoot }: NetworksOptions): string =>
+const identityOf = ({ tableName = DEFAULT_TABLE, runRoot }: NetworksOptions): string =>
   createHash('sha256').update(`${tableName} ${runRoot}`).digest('hex');
 
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
@@ -139,6 +142,7 @@ class HostNetworks implements Networks {
   readonly #background = new Set<Promise<void>>();
   readonly #locks = new KeyedLock();
   readonly #namespacesInUse = new Set<string>();
+  readonly #tableWatch: AsyncDisposable;
   #closed = false;
 
   constructor(options: NetworksOptions, kernel: Kernel, firewall: Firewall) {
@@ -159,6 +163,12 @@ class HostNetworks implements Networks {
       logger,
       namePrefix: options.bridgeNamePrefix ?? 'br-',
       owner: ownerOf(options),
+    });
+    this.#tableWatch = watchTable({
+      clock,
+      logger,
+      isThere: () => kernel.run('hasTable', options.tableName ?? DEFAULT_TABLE),
+      restore: () => this.#restoreRules(),
     });
   }
 
@@ -379,6 +389,7 @@ class HostNetworks implements Networks {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#tableWatch[Symbol.asyncDispose]();
     await Promise.all([...this.#prepared.keys()].map((networkId) => this.#dropPrepared(networkId)));
     await Promise.all(this.#background);
     await this.#ports[Symbol.asyncDispose]();
@@ -517,6 +528,14 @@ class HostNetworks implements Networks {
     } finally {
       await this.#ports.release(ports);
     }
+  }
+
+  async #restoreRules(): Promise<void> {
+    await Promise.all([
+      this.#firewall.open(),
+      ...[...this.#bridges.list()].map(({ network }) => this.#firewall.addBridge(network)),
+      this.#firewall.publish([...this.#sandboxes.values()].flatMap(portTargets)),
+    ]);
   }
 
   /** Gives a container its names on its networks, and the names of all of them to it. */

@@ -1,4 +1,4 @@
-/** Encodes rtnetlink messages and decodes what the kernel answers; pure. @see rtnetlink(7), netlink(7) */
+/** Encodes netlink messages and decodes what the kernel answers; pure. @see rtnetlink(7), netlink(7) */
 
 export const RTM = {
   newLink: 16,
@@ -65,6 +65,16 @@ const IFLA = {
 const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const BRIDGE_PORT = { hairpin: 4, isolated: 33 } as const;
 const VETH_PEER = 1;
+
+/** The protocol of netfilter's messages. */
+export const NETLINK_NETFILTER = 12;
+const NFT_MSG_GETTABLE = (10 << 8) | 1;
+const NFPROTO_IPV4 = 2;
+const NFTA_TABLE_NAME = 1;
+
+/** Asks for an nftables table of IPv4; ENOENT when there is none. */
+export const getTable = (name: string): Buffer =>
+  message(NFT_MSG_GETTABLE, FLAG.ack, Buffer.from([NFPROTO_IPV4, 0, 0, 0]), attribute(NFTA_TABLE_NAME, name));
 
 export interface BridgeLink {
   readonly name: string;

@@ -111,6 +111,14 @@ export function deleteLink(name: string): void {
   }
 }
 
+/** Whether the nftables table is there. */
+export function hasTable(name: string): boolean {
+  using socket = new NetlinkSocket(netlink.NETLINK_NETFILTER);
+  const [failure] = socket.request([netlink.getTable(name)]);
+  if (failure === undefined || failure.errno === 'ENOENT') return failure === undefined;
+  throw new SlipwayError('Internal', `cannot look for the table ${name} of rules: ${failure.errno}`);
+}
+
 /**
  * Makes a folder in which namespaces can be mounted after a shim was given its own view of the mounts: they reach it all
  * the same. As `ip netns` does it.

@@ -121,13 +121,13 @@ export interface NetlinkFailure {
   readonly errno: string;
 }
 
-/** An rtnetlink socket in the namespace that the thread was in when it was made. */
+/** A netlink socket, of rtnetlink unless another protocol is named, in the namespace that the thread was in when it was made. */
 export class NetlinkSocket implements Disposable {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(64 * 1024);
 
-  constructor() {
-    this.#fd = check(calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, 0), 'cannot open a netlink socket');
+  constructor(protocol = 0) {
+    this.#fd = check(calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol), 'cannot open a netlink socket');
   }
 
   /** Sends the messages at once; the failures, none when all were done. */
