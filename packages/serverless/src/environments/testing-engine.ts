@@ -143,6 +143,7 @@ export async function openFunctionsBench(
       snapshots,
       config: {
         root: hostPath(join(root, 'data/containers')),
+        runRoot: hostPath(join(root, 'run/b')),
         initPath: '/usr/bin/tini-static',
         cgroupParent,
         cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? 2 : 1,
