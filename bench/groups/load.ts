@@ -7,7 +7,7 @@ import { loadFigures } from '../figures/load.ts';
  * free inodes for seconds, and whose turn that falls into is chance.
  */
 export const loadGroup: Group<Engine> = {
-  name: 'load',
+  name: 'loads',
   figures: loadFigures,
   start: (options) =>
     startEngines(
