@@ -122,6 +122,46 @@ test('of 2,000 files only the one that changed is sent, and what is gone here is
   assert.ok(shown.includes('g5') && !/\bf5\b/.test(shown));
 });
 
+test('what COPY --link brought stays when the base is another: the same layer, from the cache', {
+  skip,
+}, async () => {
+  const dockerfile = `ARG BASE
+FROM busybox AS base
+ARG BASE
+RUN mkdir -p /app && echo $BASE > /app/base
+FROM base
+WORKDIR /app
+COPY --link --chown=5:6 files/ .
+ADD --link <<two /deep/er/
+second
+two
+COPY plain /plain
+CMD ["sh", "-c", "cat base one /deep/er/two /plain && stat -c %u:%g one"]
+`;
+  const folder = contextFolder(engine, 'linked', {
+    Dockerfile: dockerfile,
+    'files/one': 'one\n',
+    plain: 'p\n',
+  });
+  const layersOf = async (base: string) => {
+    const log = await mustBuild('-t', base, '--build-arg', `BASE=${base}`, folder);
+    assert.equal(await engine.mustDocker('run', '--rm', base), `${base}\none\nsecond\np\n5:6`);
+    const layers = await engine.mustDocker('image', 'inspect', '-f', '{{json .RootFS.Layers}}', base);
+    return { log, layers: JSON.parse(layers) as string[] };
+  };
+  const first = await layersOf('first');
+  const second = await layersOf('second');
+  assert.match(first.log, /COPY --link --chown=5:6.*\n#\d+ DONE/);
+  assert.match(second.log, /COPY --link --chown=5:6.*\n#\d+ CACHED/);
+  assert.match(second.log, /ADD --link <<two.*\n#\d+ CACHED/);
+  assert.match(second.log, /COPY plain.*\n#\d+ DONE/);
+  assert.equal(first.layers.length, 5);
+  assert.notEqual(second.layers[1], first.layers[1]);
+  assert.deepEqual(second.layers.slice(2, 4), first.layers.slice(2, 4));
+  const history = await engine.mustDocker('history', '--format', '{{.CreatedBy}} {{.Size}}', 'second');
+  assert.match(history, /COPY --chown=5:6 files\/ \. # buildkit [1-9]/);
+});
+
 test('secrets reach their step and no byte that is kept', { skip }, async () => {
   const secret = 'correct-horse-battery-staple-8151';
   const folder = contextFolder(engine, 'secret', {

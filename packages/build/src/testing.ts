@@ -299,6 +299,10 @@ export function copy(
   return vertexOf({ kind: 'files', actions: [action] }, [input, from], `COPY ${source} ${destination}`);
 }
 
+/** What `COPY --link` is: made on nothing, and put on top. */
+export const linked = (input: Vertex, from: Vertex, source: string, destination: string): Vertex =>
+  vertexOf({ kind: 'merge' }, [input, copy(scratch(), from, source, destination)], 'LINK');
+
 export const mkdir = (input: Vertex, path: string): Vertex =>
   vertexOf(
     { kind: 'files', actions: [{ kind: 'mkdir', path, owner: undefined, mode: 0o755 }] },

@@ -40,8 +40,7 @@ export async function commitLayer(
   }
   const { digest, sizeBytes } = await ingest.commit();
   const diffId = digest as DiffId;
-  const parent = topChainId(below);
-  const chainId = (parent === undefined ? diffId : computeDigest(`${parent} ${diffId}`)) as ChainId;
+  const chainId = chainIdOn(below, diffId);
   lease.add({ blobs: [digest], snapshots: [chainId] });
   try {
     const usage = await measureTree(upper);
@@ -52,6 +51,12 @@ export async function commitLayer(
   }
   const blob: Descriptor = { mediaType: MediaType.ociLayer, digest, size: sizeBytes };
   return { diffId, chainId, blob, madeBy };
+}
+
+/** The name of a layer's snapshot on top of others. */
+export function chainIdOn(below: Layers, diffId: DiffId): ChainId {
+  const parent = topChainId(below);
+  return (parent === undefined ? diffId : computeDigest(`${parent} ${diffId}`)) as ChainId;
 }
 
 /** Whether a snapshot adds nothing to what it stands on. */

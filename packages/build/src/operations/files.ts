@@ -18,7 +18,7 @@ type CopyAction = Extract<FileAction, { kind: 'copy' }>;
  */
 export async function performFileActions(
   context: SolverContext,
-  { sandbox, bundle }: Workspace,
+  { rootfs, bundle }: Workspace,
   actions: readonly FileAction[],
   inputs: readonly Input[],
   signal: AbortSignal,
@@ -33,9 +33,9 @@ export async function performFileActions(
     }
     return tree;
   };
-  using root = new Tree(sandbox.rootfs);
+  using root = new Tree(rootfs);
   for (const [index, action] of actions.entries()) {
-    const owner = action.owner && (await findOwner(sandbox.rootfs, action.owner));
+    const owner = action.owner && (await findOwner(rootfs, action.owner));
     if (action.kind === 'mkdir') {
       makeFolder(root, action.path, owner, action.mode);
       continue;

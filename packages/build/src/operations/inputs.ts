@@ -20,6 +20,8 @@ export type Input =
     }
   | { readonly kind: 'folder'; readonly path: HostPath };
 
+export type LayersInput = Extract<Input, { kind: 'layers' }>;
+
 /** An input's files, to read. */
 export async function openInput(
   context: SolverContext,

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type HostPath, hostPath, isSlipwayError } from '@slipway/base';
+import { type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { ChainId } from '@slipway/oci';
-import type { Sandbox } from '@slipway/runtime';
+import type { Sandbox, Task } from '@slipway/runtime';
 import type { Layers } from '../cache/records.ts';
 import { Tree } from '../files/tree.ts';
 import type { SolverContext } from '../solve/context.ts';
@@ -10,14 +10,16 @@ import type { SolverContext } from '../solve/context.ts';
 /** What snapshots and sandboxes of builds are named with, so that those which a crash leaves are found. */
 export const KEY_PREFIX = 'build-';
 
-/** A step's root file system while it works on it: a snapshot over its input, mounted in a sandbox. */
+/** A step's root file system while it works on it: a snapshot. Disposing takes away all of it that was not committed. */
 export interface Workspace extends AsyncDisposable {
   readonly key: string;
   readonly bundle: HostPath;
-  readonly sandbox: Sandbox;
+  readonly rootfs: HostPath;
+  /** Runs its container, with the snapshot as its root: once. @throws FailedPrecondition where it is not mounted */
+  start(options: Parameters<Sandbox['start']>[0]): Promise<Task>;
+  unmount(): Promise<void>;
 }
 
-/** Disposing takes away all of it that was not committed. */
 export async function openWorkspace(
   context: SolverContext,
   layers: Layers,
@@ -31,7 +33,38 @@ export async function openWorkspace(
   const rootfs = mounts.lower.length === 0 ? { ...mounts, lower: [emptyPath] } : mounts;
   const sandbox = undo.use(await runtime.open({ id: key, bundle, rootfs }, { signal }));
   const held = undo.move();
-  return { key, bundle, sandbox, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return {
+    key,
+    bundle,
+    rootfs: sandbox.rootfs,
+    start: (options) => sandbox.start(options),
+    unmount: async () => sandbox[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/**
+ * One over `parent` that need not be mounted, for only what is put there counts. So no folder in it says that it hides what
+ * may be below it, as overlayfs has those that it makes itself.
+ */
+export async function openPlainWorkspace(
+  context: SolverContext,
+  parent: ChainId | undefined,
+): Promise<Workspace> {
+  await using undo = new AsyncDisposableStack();
+  const { key, bundle } = openBundle(context, undo);
+  await context.store.snapshots.prepare(key, parent);
+  undo.defer(() => removeSnapshot(context, key));
+  const rootfs = await context.store.snapshots.upperPath(key);
+  const held = undo.move();
+  return {
+    key,
+    bundle,
+    rootfs,
+    start: () => Promise.reject(new SlipwayError('FailedPrecondition', `${key} is not mounted`)),
+    unmount: async () => {},
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 }
 
 /** The files of layers, to read. */

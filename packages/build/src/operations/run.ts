@@ -36,19 +36,23 @@ export interface RunRequest {
  */
 export async function runCommand(
   context: SolverContext,
-  { key, bundle, sandbox }: Workspace,
+  workspace: Workspace,
   request: RunRequest,
 ): Promise<void> {
   const { operation, signal } = request;
+  const { key, bundle, rootfs } = workspace;
   await using undo = new AsyncDisposableStack();
-  const [network, mounts, user] = await Promise.all([
+  const opening = [
     openNetwork(context, operation, bundle, undo, signal),
     openMounts(context, { ...request, mounts: operation.mounts, bundle, undo }),
-    lookupUser(sandbox.rootfs, operation.user, []),
-  ]);
+    lookupUser(rootfs, operation.user, []),
+  ] as const;
+  // None of them still writes into the bundle when it is removed.
+  await Promise.allSettled(opening);
+  const [network, mounts, user] = await Promise.all(opening);
   const spec = buildSpec({
     id: key,
-    rootfsPath: sandbox.rootfs,
+    rootfsPath: rootfs,
     args: operation.args,
     env: environment(operation, user.home, mounts.env),
     cwd: operation.cwd,
@@ -87,11 +91,11 @@ export async function runCommand(
   });
   const complete = withEarlyMounts(spec, mounts.early);
   const stubs = missingMountPoints(
-    sandbox.rootfs,
+    rootfs,
     complete.mounts.map(({ destination }) => destination),
   );
   signal.throwIfAborted();
-  const task = await start(context, sandbox, complete, request);
+  const task = await start(context, workspace, complete, request);
   await waitFor(task, operation, signal);
   removeMountPoints(await context.store.snapshots.upperPath(key), stubs);
 }
@@ -100,12 +104,12 @@ const NEW: NamespaceMode = { kind: 'new' };
 
 async function start(
   { runtime, clock }: SolverContext,
-  sandbox: Workspace['sandbox'],
+  workspace: Workspace,
   spec: OciSpec,
   { operation, onOutput }: RunRequest,
 ): Promise<Task> {
   try {
-    return await sandbox.start({
+    return await workspace.start({
       spec,
       runtime: runtime.defaultName,
       stdin: false,

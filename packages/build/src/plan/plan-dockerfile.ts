@@ -18,7 +18,7 @@ import { ContextSources } from './contexts.ts';
 import { addCopy } from './copy.ts';
 import type { DockerfilePlan, PlannedStage, PlanOptions, ResolveImage } from './options.ts';
 import { addRun } from './run.ts';
-import { findNamedContext, imageTitle, sourceVertex } from './sources.ts';
+import { findNamedContext, imageTitle, scratchVertex, sourceVertex } from './sources.ts';
 import { addChange, DEFAULT_PATH, environment, type StageState, stepTitle } from './stage.ts';
 
 /**
@@ -354,8 +354,6 @@ const makesVertex = ({ kind }: Instruction): boolean => ['RUN', 'COPY', 'ADD', '
 
 const stageNumber = (name: string, before: number): number | undefined =>
   /^\d+$/.test(name) && Number(name) < before ? Number(name) : undefined;
-
-const scratchVertex = (platform: Platform): Vertex => sourceVertex({ kind: 'scratch' }, 'scratch', platform);
 
 const imageVertex = (
   reference: string,

@@ -3,7 +3,7 @@ import { hashSelection } from '../files/hash.ts';
 import type { Selection } from '../files/select.ts';
 import { Tree } from '../files/tree.ts';
 import type { BuildMount, Vertex } from '../graph.ts';
-import { type Input, openInput } from '../operations/inputs.ts';
+import { type Input, type LayersInput, openInput } from '../operations/inputs.ts';
 import { isCommit } from '../sources/git.ts';
 import { canonicalJson, vertexDefinition } from '../vertex-digest.ts';
 import type { SolverContext } from './context.ts';
@@ -68,6 +68,8 @@ export async function contentKey(
       if (action.kind !== 'copy' || typeof action.from !== 'number') continue;
       taken.push(await selectionHash(context, inputs[action.from] as Input, action, signal));
     }
+  } else if (operation.kind === 'merge') {
+    taken.push((inputs[1] as LayersInput).identity);
   } else if (operation.kind === 'run') {
     for (const mount of operation.mounts) {
       const input = mountInput(mount, inputs);

@@ -3,7 +3,7 @@ import type { Digest } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import type { Layers, ResultRecord } from '../cache/records.ts';
 import type { Vertex } from '../graph.ts';
-import type { Input } from '../operations/inputs.ts';
+import type { Input, LayersInput } from '../operations/inputs.ts';
 import { topChainId } from '../operations/rootfs.ts';
 import type { BuildResult, SolveOptions } from '../solver.ts';
 import { vertexDigest } from '../vertex-digest.ts';
@@ -13,8 +13,6 @@ import { makeStep, type StepRequest } from './make-step.ts';
 import { Report } from './report.ts';
 import type { StepControl, StepOutput } from './shared-steps.ts';
 import { SourceInputs } from './source-inputs.ts';
-
-type LayersInput = Extract<Input, { kind: 'layers' }>;
 
 /** One call of `Solver.solve`. */
 export class Solve {
@@ -132,10 +130,10 @@ export class Solve {
       if (known !== undefined) {
         if (fastKey !== undefined) records.addKey(fastKey, known.id);
         this.#report.cached(vertex);
-        return this.#use(known, makersOf(vertex, inputs[0], known));
+        return this.#use(known, makersOf(vertex, inputs, known));
       }
       const made = await this.#share(vertex, inputs, key, fastKey);
-      return this.#use(made, makersOf(vertex, inputs[0], made));
+      return this.#use(made, makersOf(vertex, inputs, made));
     } catch (error) {
       if (!this.#report.hasBegun(vertex))
         this.#report.failed(vertex, undefined, error, this.#controller.signal.aborted);
@@ -224,9 +222,12 @@ export class Solve {
 
   /** Of a result whose inputs are not looked at. */
   #knownMakers(vertex: Vertex): Digest[] {
-    const below = vertex.inputs[0];
+    const [below, linked] = vertex.inputs;
     const key = definitionKey(vertex, this.#definitionKeys);
     if (below === undefined || key === undefined || !isStep(vertex)) return [];
+    if (vertex.operation.kind === 'merge' && linked !== undefined) {
+      return [...this.#knownMakers(below), ...this.#knownMakers(linked)];
+    }
     const adds = this.#context.records.findResult(key)?.sizeBytes !== 0;
     return [...this.#knownMakers(below), ...(adds ? [vertexDigest(vertex)] : [])];
   }
@@ -250,12 +251,13 @@ export class Solve {
   }
 }
 
-function makersOf(vertex: Vertex, below: Input | undefined, { sizeBytes }: ResultRecord): Digest[] {
-  const own = sizeBytes === 0 ? [] : [vertexDigest(vertex)];
-  return below?.kind === 'layers' ? [...below.madeBy, ...own] : own;
+function makersOf(vertex: Vertex, inputs: readonly Input[], { sizeBytes }: ResultRecord): Digest[] {
+  const [below, linked] = inputs.map((input) => (input.kind === 'layers' ? input.madeBy : []));
+  if (vertex.operation.kind === 'merge') return [...(below ?? []), ...(linked ?? [])];
+  return [...(below ?? []), ...(sizeBytes === 0 ? [] : [vertexDigest(vertex)])];
 }
 
-const isStep = ({ operation }: Vertex): boolean => operation.kind === 'files' || operation.kind === 'run';
+const isStep = ({ operation }: Vertex): boolean => ['files', 'run', 'merge'].includes(operation.kind);
 
 /** What others stand on has layers: a source that has none is copied into one. */
 const asBase = (vertex: Vertex): Vertex =>
