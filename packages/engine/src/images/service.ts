@@ -6,6 +6,7 @@ import type { Collected, Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage, bootstrapRecipe } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
+import { type CommitImageOptions, commitImage } from './commit.ts';
 import type { ImageContext, ImageUser } from './context.ts';
 import { type HistoryStep, imageHistory } from './history.ts';
 import type { Image, ImageRoots } from './image.ts';
@@ -162,6 +163,11 @@ export class ImageService {
 
   import(archive: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<Image> {
     return importImage(this.#context, archive, options);
+  }
+
+  /** An image of what a container changed, on top of its own. @see commitImage */
+  commit(options: CommitImageOptions): Promise<Image> {
+    return commitImage(this.#context, options);
   }
 
   bootstrap(options: BootstrapOptions): AsyncGenerator<ProgressMessage> {
