@@ -94,6 +94,7 @@ const builder: Noun = {
   summary: 'Manage builds and their cache',
   commands: {
     build,
+    debug: { load: () => import('./commands/builder-debug.ts') },
     du: { load: () => import('./commands/builder-du.ts') },
     history: { load: () => import('./commands/builder-history.ts') },
     prune: { load: () => import('./commands/builder-prune.ts') },

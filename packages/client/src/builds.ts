@@ -1,8 +1,15 @@
 import type { Readable } from 'node:stream';
-import type { Connection, QueryValue } from './connection.ts';
+import type { Connection, Hijacked, QueryValue } from './connection.ts';
 import { filtersParameter } from './containers.ts';
 import { registryConfig } from './registry-auth.ts';
-import type { BuildCachePruned, BuildHistoryItem, BuildMessage, Filters, RegistryLogin } from './types.ts';
+import type {
+  BuildCachePruned,
+  BuildHistoryItem,
+  BuildMessage,
+  FailedStep,
+  Filters,
+  RegistryLogin,
+} from './types.ts';
 
 /** What a build is given beside its context. */
 export interface BuildOptions {
@@ -11,6 +18,15 @@ export interface BuildOptions {
   readonly logins: Readonly<Record<string, RegistryLogin>>;
   readonly secrets: ReadonlyMap<string, Buffer>;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A command where a step failed. */
+export interface DebugOptions {
+  /** Empty: the step's shell. */
+  readonly command: readonly string[];
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly secrets: ReadonlyMap<string, Buffer>;
 }
 
 /** `/build…` and Slipway's own. */
@@ -48,11 +64,35 @@ export class Builds {
     });
   }
 
+  /** Slipway's own: the last steps that failed, the newest first. */
+  failedSteps(): Promise<FailedStep[]> {
+    return this.#connection.json('GET', '/slipway/failed-steps');
+  }
+
+  /** Runs a command where a step failed; without one, its shell. @throws NotFound; Conflict when somebody is in it */
+  debug(id: string, { command, tty, stdin, secrets }: DebugOptions): Promise<Hijacked> {
+    return this.#connection.hijack('POST', `${failedStep(id)}/debug`, {
+      query: { cmd: command, tty, stdin },
+      headers: secretsHeader(secrets),
+    });
+  }
+
+  /** `h` and `w` in character cells. */
+  resizeDebug(id: string, size: { readonly h: number; readonly w: number }): Promise<void> {
+    return this.#connection.empty('POST', `${failedStep(id)}/resize`, { query: size });
+  }
+
+  removeFailedStep(id: string): Promise<void> {
+    return this.#connection.empty('DELETE', failedStep(id));
+  }
+
   /** Slipway's own: the newest first. */
   history(): Promise<BuildHistoryItem[]> {
     return this.#connection.json('GET', '/slipway/builds');
   }
 }
+
+const failedStep = (id: string): string => `/slipway/failed-steps/${encodeURIComponent(id)}`;
 
 function secretsHeader(secrets: ReadonlyMap<string, Buffer>): Readonly<Record<string, string>> {
   if (secrets.size === 0) return {};

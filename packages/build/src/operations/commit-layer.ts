@@ -1,17 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { isSlipwayError } from '@slipway/base';
-import {
-  type ChainId,
-  computeDigest,
-  type Descriptor,
-  type DiffId,
-  type Digest,
-  MediaType,
-} from '@slipway/oci';
+import { type Descriptor, type DiffId, type Digest, MediaType } from '@slipway/oci';
 import { type Lease, measureTree, packDirectory } from '@slipway/store';
 import type { Layers } from '../cache/records.ts';
+import { chainIdOn } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
-import { topChainId } from './rootfs.ts';
 
 const NS_PER_SECOND = 1_000_000_000n;
 
@@ -51,12 +44,6 @@ export async function commitLayer(
   }
   const blob: Descriptor = { mediaType: MediaType.ociLayer, digest, size: sizeBytes };
   return { diffId, chainId, blob, madeBy };
-}
-
-/** The name of a layer's snapshot on top of others. */
-export function chainIdOn(below: Layers, diffId: DiffId): ChainId {
-  const parent = topChainId(below);
-  return (parent === undefined ? diffId : computeDigest(`${parent} ${diffId}`)) as ChainId;
 }
 
 /** Whether a snapshot adds nothing to what it stands on. */

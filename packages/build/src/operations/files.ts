@@ -6,8 +6,9 @@ import { copyFiles } from '../files/copy.ts';
 import { Destination, type Ids } from '../files/destination.ts';
 import { cleanPath, Tree, toLatin1 } from '../files/tree.ts';
 import type { FileAction, Owner } from '../graph.ts';
+import type { Input } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
-import { type Input, openInput } from './inputs.ts';
+import { openInput } from './inputs.ts';
 import type { Workspace } from './rootfs.ts';
 
 type CopyAction = Extract<FileAction, { kind: 'copy' }>;

@@ -4,9 +4,9 @@ import { type Lease, syscalls } from '@slipway/store';
 import type { Layers } from '../cache/records.ts';
 import { childNames, openChild } from '../files/tree.ts';
 import { readXattrs } from '../files/xattrs.ts';
+import { chainIdOn, topChainId } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
-import { chainIdOn } from './commit-layer.ts';
-import { openPlainWorkspace, topChainId } from './rootfs.ts';
+import { openPlainWorkspace } from './rootfs.ts';
 
 const { O_DIRECTORY } = constants;
 const { AT_FDCWD, close, fchmodat, fchownat, linkat, lsetxattr, mkdirat, O_PATH, openat, utimensat } =

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { ChainId } from '@slipway/oci';
 import type { Sandbox, Task } from '@slipway/runtime';
+import type { RootfsMount } from '@slipway/store';
 import type { Layers } from '../cache/records.ts';
 import { Tree } from '../files/tree.ts';
+import { topChainId } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
 
 /** What snapshots and sandboxes of builds are named with, so that those which a crash leaves are found. */
@@ -15,6 +17,8 @@ export interface Workspace extends AsyncDisposable {
   readonly key: string;
   readonly bundle: HostPath;
   readonly rootfs: HostPath;
+  /** Disposing leaves the snapshot, whose key is the caller's from now on. */
+  keepSnapshot(): void;
   /** Runs its container, with the snapshot as its root: once. @throws FailedPrecondition where it is not mounted */
   start(options: Parameters<Sandbox['start']>[0]): Promise<Task>;
   unmount(): Promise<void>;
@@ -25,21 +29,62 @@ export async function openWorkspace(
   layers: Layers,
   signal: AbortSignal,
 ): Promise<Workspace> {
-  const { store, runtime, emptyPath } = context;
   await using undo = new AsyncDisposableStack();
   const { key, bundle } = openBundle(context, undo);
-  const mounts = await store.snapshots.prepare(key, topChainId(layers));
-  undo.defer(() => removeSnapshot(context, key));
-  const rootfs = mounts.lower.length === 0 ? { ...mounts, lower: [emptyPath] } : mounts;
-  const sandbox = undo.use(await runtime.open({ id: key, bundle, rootfs }, { signal }));
+  const mounts = await context.store.snapshots.prepare(key, topChainId(layers));
+  const snapshot = undo.use(ownSnapshot(context, key));
+  const sandbox = undo.use(await openSandbox(context, { key, bundle, mounts }, signal));
+  const held = undo.move();
+  return {
+    key,
+    bundle,
+    rootfs: sandbox.rootfs,
+    keepSnapshot: snapshot.keep,
+    start: (options) => sandbox.start(options),
+    unmount: async () => sandbox[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** A snapshot that a step has left, mounted again. Disposing leaves it as it has become. */
+export async function reopenWorkspace(
+  context: SolverContext,
+  snapshotKey: string,
+  signal: AbortSignal,
+): Promise<Pick<Workspace, 'key' | 'bundle' | 'rootfs' | 'start'> & AsyncDisposable> {
+  await using undo = new AsyncDisposableStack();
+  const { key, bundle } = openBundle(context, undo);
+  const mounts = await context.store.snapshots.mounts(snapshotKey);
+  const sandbox = undo.use(await openSandbox(context, { key, bundle, mounts }, signal));
   const held = undo.move();
   return {
     key,
     bundle,
     rootfs: sandbox.rootfs,
     start: (options) => sandbox.start(options),
-    unmount: async () => sandbox[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+function openSandbox(
+  { runtime, emptyPath }: SolverContext,
+  { key, bundle, mounts }: { readonly key: string; readonly bundle: HostPath; readonly mounts: RootfsMount },
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const rootfs = mounts.lower.length === 0 ? { ...mounts, lower: [emptyPath] } : mounts;
+  return runtime.open({ id: key, bundle, rootfs }, { signal });
+}
+
+/** Removes the snapshot when it is disposed, unless it is to be kept. */
+function ownSnapshot(context: SolverContext, key: string): AsyncDisposable & { keep(): void } {
+  let isKept = false;
+  return {
+    keep: () => {
+      isKept = true;
+    },
+    async [Symbol.asyncDispose]() {
+      if (!isKept) await removeSnapshot(context, key);
+    },
   };
 }
 
@@ -54,13 +99,14 @@ export async function openPlainWorkspace(
   await using undo = new AsyncDisposableStack();
   const { key, bundle } = openBundle(context, undo);
   await context.store.snapshots.prepare(key, parent);
-  undo.defer(() => removeSnapshot(context, key));
+  const snapshot = undo.use(ownSnapshot(context, key));
   const rootfs = await context.store.snapshots.upperPath(key);
   const held = undo.move();
   return {
     key,
     bundle,
     rootfs,
+    keepSnapshot: snapshot.keep,
     start: () => Promise.reject(new SlipwayError('FailedPrecondition', `${key} is not mounted`)),
     unmount: async () => {},
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -85,8 +131,6 @@ export async function openView(
   const held = undo.move();
   return { tree, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
-
-export const topChainId = (layers: Layers): ChainId | undefined => layers.at(-1)?.chainId;
 
 function openBundle({ random, runRoot }: SolverContext, undo: AsyncDisposableStack) {
   const key = `${KEY_PREFIX}${random.hex(16)}`;

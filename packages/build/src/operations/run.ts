@@ -10,10 +10,10 @@ import {
   type Task,
 } from '@slipway/runtime';
 import type { RunOperation } from '../graph.ts';
+import type { Input } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
 import type { StepOutput } from '../solve/shared-steps.ts';
 import type { BuildSession } from '../solver.ts';
-import type { Input } from './inputs.ts';
 import { missingMountPoints, removeMountPoints } from './mount-points.ts';
 import type { Workspace } from './rootfs.ts';
 import { openMounts } from './run-mounts.ts';
@@ -40,8 +40,26 @@ export async function runCommand(
   request: RunRequest,
 ): Promise<void> {
   const { operation, signal } = request;
-  const { key, bundle, rootfs } = workspace;
   await using undo = new AsyncDisposableStack();
+  const spec = await prepareRun(context, workspace, request, undo);
+  const stubs = missingMountPoints(
+    workspace.rootfs,
+    spec.mounts.map(({ destination }) => destination),
+  );
+  signal.throwIfAborted();
+  const task = await start(context, workspace, spec, request);
+  await waitFor(task, operation, signal);
+  removeMountPoints(await context.store.snapshots.upperPath(workspace.key), stubs);
+}
+
+/** What a RUN's process is given. `undo` takes back what was opened for it. @throws what the mounts throw */
+export async function prepareRun(
+  context: SolverContext,
+  { key, bundle, rootfs }: Pick<Workspace, 'key' | 'bundle' | 'rootfs'>,
+  request: Pick<RunRequest, 'operation' | 'inputs' | 'session' | 'signal'> & { readonly terminal?: boolean },
+  undo: AsyncDisposableStack,
+): Promise<OciSpec> {
+  const { operation, signal, terminal = false } = request;
   const opening = [
     openNetwork(context, operation, bundle, undo, signal),
     openMounts(context, { ...request, mounts: operation.mounts, bundle, undo }),
@@ -56,7 +74,7 @@ export async function runCommand(
     args: operation.args,
     env: environment(operation, user.home, mounts.env),
     cwd: operation.cwd,
-    terminal: false,
+    terminal,
     user,
     hostname: operation.hostname ?? HOSTNAME,
     domainname: '',
@@ -89,15 +107,7 @@ export async function runCommand(
     cgroupsPath: `${context.cgroupParent}/${key}`,
     annotations: {},
   });
-  const complete = withEarlyMounts(spec, mounts.early);
-  const stubs = missingMountPoints(
-    rootfs,
-    complete.mounts.map(({ destination }) => destination),
-  );
-  signal.throwIfAborted();
-  const task = await start(context, workspace, complete, request);
-  await waitFor(task, operation, signal);
-  removeMountPoints(await context.store.snapshots.upperPath(key), stubs);
+  return withEarlyMounts(spec, mounts.early);
 }
 
 const NEW: NamespaceMode = { kind: 'new' };

@@ -1,9 +1,11 @@
+import { isSlipwayError } from '@slipway/base';
 import type { Lease } from '@slipway/store';
 import type { Layers, ResultRecord } from '../cache/records.ts';
+import { FailedStepError } from '../debug/failed-steps.ts';
 import type { Vertex } from '../graph.ts';
+import type { Input, LayersInput } from '../input.ts';
 import { commitLayer, isUnchanged } from '../operations/commit-layer.ts';
 import { performFileActions } from '../operations/files.ts';
-import type { Input, LayersInput } from '../operations/inputs.ts';
 import { mergeLayers } from '../operations/merge.ts';
 import { openPlainWorkspace, openWorkspace } from '../operations/rootfs.ts';
 import { runCommand } from '../operations/run.ts';
@@ -21,7 +23,7 @@ export interface StepRequest {
   readonly keys: readonly string[];
 }
 
-/** Does a RUN, a COPY or a merge, and records the layers that it came to. Nothing of one that fails stays. */
+/** Does a RUN, a COPY or a merge, and records the layers that it came to. Of one that fails nothing stays but what it wrote. */
 export async function makeStep(
   context: SolverContext,
   request: StepRequest,
@@ -73,7 +75,14 @@ async function makeLayers(
     ? await openPlainWorkspace(context, undefined)
     : await openWorkspace(context, below, signal);
   if (operation.kind === 'run') {
-    await runCommand(context, workspace, { operation, inputs, session, ...step });
+    try {
+      await runCommand(context, workspace, { operation, inputs, session, ...step });
+    } catch (error) {
+      if (!isSlipwayError(error) || error.reason !== 'BUILD_STEP_FAILED' || signal.aborted) throw error;
+      workspace.keepSnapshot();
+      const kept = { title: vertex.title, operation, inputs, snapshotKey: workspace.key };
+      throw new FailedStepError(error, (await context.failedSteps.keep(kept)).id);
+    }
   } else if (operation.kind === 'files') {
     await performFileActions(context, workspace, operation.actions, inputs, signal);
     await workspace.unmount();

@@ -1,6 +1,7 @@
 import type { BuildMessage } from '@slipway/client';
 import { boolean, list, text } from '../args/flags.ts';
 import { openContext } from '../build/context.ts';
+import { debugStep } from '../build/debug.ts';
 import { allLogins } from '../build/logins.ts';
 import { parseOutput, readPairs, readSecret } from '../build/options.ts';
 import { type OutputSink, openOutput } from '../build/output.ts';
@@ -30,6 +31,7 @@ export default defineCommand({
     output: text('Instead of an image: type=local|tar|oci|docker,dest=PATH', { short: 'o' }),
     progress: text('How to show it: auto, plain, tty or quiet', { complete: PROGRESS_KINDS }),
     quiet: boolean("Only the image's id", { short: 'q' }),
+    debug: boolean('When a step fails, open its shell where it failed'),
     check: boolean('Only look for what should be written otherwise'),
   },
   examples: [
@@ -38,7 +40,7 @@ export default defineCommand({
     ['build -o out .', "the last stage's files, into a folder"],
   ],
   async run(context, { flags, args }) {
-    const { stdin, stdout, env } = context;
+    const { stdin, stdout, stderr, env } = context;
     const kind = flags.quiet ? 'quiet' : flags.progress || 'auto';
     if (!(PROGRESS_KINDS as readonly string[]).includes(kind)) {
       throw new ExitError(1, `--progress ${kind}: use ${PROGRESS_KINDS.join(', ')}`);
@@ -72,7 +74,12 @@ export default defineCommand({
     await source.packed;
     const sink =
       output === undefined || output.type === 'image' ? undefined : await openOutput(output, stdout);
-    const ended = await follow(context, messages, { kind, sink });
+    const ended = await follow(context, messages, { kind, sink }).catch(async (error: unknown) => {
+      if (!flags.debug || !(error instanceof FailedBuild) || error.failedStep === undefined) throw error;
+      stderr.write(`${error.failure}\nIn the failed step; leave it with exit:\n`);
+      await debugStep(context, error.failedStep, { command: [], secrets, keep: false });
+      throw new ExitError(1);
+    });
     await sink?.end();
     report(context, ended, flags);
   },
@@ -121,7 +128,21 @@ export async function follow(
   }
   if (failure === undefined) return ended;
   for (const warning of ended.warnings) stderr.write(warning);
-  throw new ExitError(1, `${progress.failure()}${failure.message}`);
+  throw new FailedBuild(`${progress.failure()}${failure.message}`, failure.failedStep);
+}
+
+/** What the failed step was and said. */
+export class FailedBuild extends ExitError {
+  readonly failure: string;
+  /** It can be looked into. */
+  readonly failedStep: string | undefined;
+
+  constructor(failure: string, failedStep: string | undefined) {
+    const hint = failedStep === undefined ? '' : `\nTo look into it: slipway builder debug ${failedStep}`;
+    super(1, `${failure}${hint}`);
+    this.failure = failure;
+    this.failedStep = failedStep;
+  }
 }
 
 const formatWarning = ({ warning }: Extract<BuildMessage, { kind: 'warning' }>): string => {

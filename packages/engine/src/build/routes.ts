@@ -16,14 +16,15 @@ import {
   type RouteRequest,
   stream,
 } from '@slipway/http';
-import { z } from 'zod';
 import { progressOf } from '../images/index.ts';
 import { parseRegistryConfig } from '../transfer/index.ts';
 import { prepareClassicBuild, runClassicBuild } from './classic/build.ts';
 import type { PreparedBuild } from './classic/prepared.ts';
 import { errorMessageOf } from './classic/progress.ts';
 import { readClassicRequest } from './classic/request.ts';
+import { debugRoutes } from './debug-routes.ts';
 import { type OwnOutput, runOwnBuild } from './own/build.ts';
+import { readSecrets } from './own/secrets.ts';
 import type { BuildService } from './service.ts';
 
 /** What has its address here and its handler elsewhere. */
@@ -47,6 +48,7 @@ export function buildRoutes(builds: BuildService, { buildkit }: OtherBuilders = 
     { method: 'POST', path: '/build/cancel', handler: (request) => cancel(builds, request) },
     { method: 'POST', path: '/slipway/build', handler: (request) => ownBuild(builds, request) },
     { method: 'GET', path: '/slipway/builds', handler: () => json(200, builds.history()) },
+    ...debugRoutes(builds.solver),
   ];
 }
 
@@ -80,19 +82,6 @@ async function ownBuild(
     for await (const message of runOwnBuild(builds, { prepared, output }, signal)) yield jsonLine(message);
   };
   return stream(200, 'application/json', lines());
-}
-
-const secretsSchema = z.record(z.string(), z.base64());
-
-/** By name, base64 of their bytes. The message of a failure does not repeat them. */
-function readSecrets(header: string | undefined): ReadonlyMap<string, Buffer> {
-  if (header === undefined) return new Map();
-  try {
-    const parsed = secretsSchema.parse(JSON.parse(Buffer.from(header, 'base64').toString('utf8')));
-    return new Map(Object.entries(parsed).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
-  } catch {
-    throw new SlipwayError('InvalidArgument', 'the header X-Slipway-Build-Secrets is not base64 of JSON');
-  }
 }
 
 async function* messages(builds: BuildService, prepared: PreparedBuild, outer: AbortSignal) {

@@ -1,5 +1,5 @@
 import { AsyncQueue, errorMessage, SlipwayError } from '@slipway/base';
-import type { BuildResult, BuildSession, DockerfilePlan } from '@slipway/build';
+import { type BuildResult, type BuildSession, type DockerfilePlan, FailedStepError } from '@slipway/build';
 import { checkDockerfile, DockerfileError, parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { PreparedBuild } from '../classic/prepared.ts';
@@ -156,5 +156,6 @@ function toError(error: unknown): BuildMessage {
     kind: 'error',
     message: `${excerpt}${message}`,
     exitCode: code === undefined ? undefined : Number(code),
+    failedStep: error instanceof FailedStepError ? error.stepId : undefined,
   };
 }
