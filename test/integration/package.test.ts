@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { zipFolder } from '../../packages/cli/src/package/zip.ts';
-import { checkoutRoot } from '../architecture/source-files.ts';
 import { eventually, mustRun } from './harness/command.ts';
-import { packImage } from './harness/images.ts';
+import { debianArchive } from './harness/images.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
 /** The image with the languages' tools; its name is no Debian's, so nothing is fetched for it. */
-const BASE = 'tools:1';
+const BASE = 'package-tools:1';
 const needsSlipway = { skip: onDockerd };
 
 type Files = Readonly<Record<string, string | object | Buffer>>;
@@ -33,28 +30,9 @@ async function slipway(...args: readonly string[]): Promise<string> {
   return result.text;
 }
 
-/** Debian with Node, npm and Python, kept in the checkout's cache; a minute or two the first time. */
-async function toolsArchive(): Promise<string> {
-  const archive = join(checkoutRoot, '.cache/images/package-tools-1.tar');
-  if (existsSync(archive)) return archive;
-  const work = await mkdtemp(join(tmpdir(), 'slipway-tools-'));
-  try {
-    const rootfs = join(work, 'rootfs');
-    const packages = '--include=nodejs,npm,python3-venv';
-    const trim = '--dpkgopt=path-exclude=/usr/share/doc/*';
-    await mustRun(['mmdebstrap', '--quiet', '--variant=minbase', packages, trim, 'bookworm', rootfs], {
-      timeoutMs: 300_000,
-    });
-    await mustRun(['find', join(rootfs, 'dev'), '-mindepth', '1', '-delete']);
-    await packImage({ rootfs, work, archive, tag: BASE, command: ['sh'] });
-    return archive;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-}
-
 before(async () => {
-  if (!onDockerd) await engine.mustDocker('load', '-i', await toolsArchive());
+  if (!onDockerd)
+    await engine.mustDocker('load', '-i', await debianArchive(BASE, ['nodejs', 'npm', 'python3-venv']));
 });
 
 const NODE: Files = {
@@ -94,7 +72,7 @@ test(
     const folder = project('node', NODE);
     const output = await slipway('package', '-t', 'shop:1', '--base', BASE, folder);
     assert.match(output, /compiled by "npm run build"/);
-    assert.match(output, /\| FROM tools:1 AS tools/);
+    assert.match(output, /\| FROM package-tools:1 AS tools/);
     assert.match(output, /Run it: slipway run --rm -p 3000:3000 shop:1/);
 
     await slipway('run', '-d', '--name', 'shop', '--health-interval', '1s', 'shop:1');

@@ -13,11 +13,21 @@ import type {
 
 /** What a build is given beside its context. */
 export interface BuildOptions {
-  /** As those of the Docker Engine API's `POST /build`, and `output`: image, tar, oci, docker or check. */
+  /**
+   * As those of the Docker Engine API's `POST /build`, and `output`: image, tar, oci, docker or check; and `session`: who
+   * has the context as a folder, or an ssh agent.
+   */
   readonly query: Readonly<Record<string, QueryValue>>;
   readonly logins: Readonly<Record<string, RegistryLogin>>;
   readonly secrets: ReadonlyMap<string, Buffer>;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A Dockerfile whose context the session has. */
+export interface DockerfileText {
+  readonly dockerfile: string;
+  /** The text of the ignore file that counts. */
+  readonly ignore?: string | undefined;
 }
 
 /** A command where a step failed. */
@@ -37,17 +47,33 @@ export class Builds {
     this.#connection = connection;
   }
 
-  /** Slipway's own: builds the context, an archive, and tells of every step. Without one it is what `remote` names. */
+  /**
+   * Slipway's own: builds the context and tells of every step. It is an archive, or what the session of a Dockerfile has, or
+   * what `remote` names.
+   */
   build(
-    context: Readable | undefined,
+    context: Readable | DockerfileText | undefined,
     { query, logins, secrets, signal }: BuildOptions,
   ): Promise<AsyncGenerator<BuildMessage>> {
+    const isText = context !== undefined && 'dockerfile' in context;
     return this.#connection.lines('POST', '/slipway/build', {
       query,
       headers: { ...registryConfig(logins), ...secretsHeader(secrets) },
       signal,
-      ...(context === undefined ? {} : { body: context, contentType: 'application/x-tar' }),
+      ...(isText ? { json: context } : {}),
+      ...(context === undefined || isText ? {} : { body: context, contentType: 'application/x-tar' }),
     });
+  }
+
+  /**
+   * Slipway's own: a connection on which the daemon asks for the files of a context and for ssh agents.
+   * @see @slipway/api/build-session
+   */
+  openSession(
+    id: string,
+    query: { readonly context: string | undefined; readonly ssh: readonly string[] },
+  ): Promise<Hijacked> {
+    return this.#connection.hijack('POST', `/slipway/build-sessions/${encodeURIComponent(id)}`, { query });
   }
 
   prune(options: {

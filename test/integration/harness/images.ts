@@ -40,6 +40,83 @@ mkdir -p home/some var/kept && chown 1000:1001 home/some
 echo kept > var/kept/file && chown -R 1000:1001 var/kept && chmod 750 var/kept
 `;
 
+/**
+ * A `docker load`able archive of Debian with these packages, under a name that is no registry's, so that nothing is fetched
+ * for it; kept in the checkout's cache. It takes a minute or two the first time.
+ * @param tag `NAME:REVISION`: change it when what the image holds changes
+ */
+export async function debianArchive(tag: string, packages: readonly string[]): Promise<string> {
+  const archive = join(cacheRoot, `${tag.replace(':', '-')}.tar`);
+  if (existsSync(archive)) return archive;
+  const work = await mkdtemp(join(tmpdir(), 'slipway-debian-'));
+  try {
+    const rootfs = join(work, 'rootfs');
+    const trim = ['doc', 'man', 'locale'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+    // Java's package makes links into its manual.
+    const links = '--essential-hook=mkdir -p "$1/usr/share/man/man1"';
+    await mustRun(
+      [
+        'mmdebstrap',
+        '--quiet',
+        '--variant=minbase',
+        `--include=${packages.join(',')}`,
+        ...trim,
+        links,
+        'bookworm',
+        rootfs,
+      ],
+      { timeoutMs: 600_000 },
+    );
+    await mustRun(['find', join(rootfs, 'dev'), '-mindepth', '1', '-delete']);
+    await packImage({ rootfs, work, archive, tag, command: ['sh'] });
+    return archive;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Languages, servers and tools, as Dockerfiles of public projects install them; one image, for each takes long to install. */
+export const TOOLCHAINS = {
+  tag: 'toolchains:1',
+  packages: [
+    ...[
+      'nodejs',
+      'npm',
+      'python3-venv',
+      'python3-pip',
+      'python3-poetry',
+      'default-jdk-headless',
+      'maven',
+      'gradle',
+    ],
+    ...[
+      'golang-go',
+      'php-cli',
+      'ruby',
+      'ruby-sinatra',
+      'puma',
+      'perl',
+      'cargo',
+      'gcc',
+      'libc6-dev',
+      'make',
+      'cmake',
+    ],
+    ...[
+      'redis-server',
+      'nginx-light',
+      'lighttpd',
+      'supervisor',
+      'cron',
+      'gosu',
+      'sqlite3',
+      'postgresql',
+      'tini',
+    ],
+    ...['git', 'openssh-client', 'openssh-server', 'ca-certificates', 'procps'],
+  ],
+} as const;
+
 export interface PackImageOptions {
   readonly rootfs: string;
   /** A folder for what is needed on the way. */

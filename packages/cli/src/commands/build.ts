@@ -5,7 +5,9 @@ import { debugStep } from '../build/debug.ts';
 import { allLogins } from '../build/logins.ts';
 import { parseOutput, readPairs, readSecret } from '../build/options.ts';
 import { type OutputSink, openOutput } from '../build/output.ts';
+import { readAgents } from '../build/session.ts';
 import { openProgress, PROGRESS_KINDS } from '../build/show.ts';
+import { startBuild } from '../build/start.ts';
 import { type Context, defineCommand, ExitError } from '../command.ts';
 
 export default defineCommand({
@@ -23,6 +25,7 @@ export default defineCommand({
     'build-arg': list('Argument of the Dockerfile, NAME=VALUE'),
     label: list('Label of the image, NAME=VALUE'),
     secret: list('Secret for steps that mount it, id=NAME,src=FILE or id=NAME,env=VARIABLE'),
+    ssh: list('Agent for steps that mount one: default, or ID=SOCKET'),
     'no-cache': boolean('Run every step again'),
     pull: boolean('Look for newer base images'),
     platform: text('Platform, as in linux/amd64'),
@@ -37,6 +40,7 @@ export default defineCommand({
   examples: [
     ['build -t app .', 'from the Dockerfile of this folder'],
     ['build --secret id=token,src=token.txt -t app .', 'with a secret that no layer keeps'],
+    ['build --ssh default -t app .', 'with the keys of your ssh agent, for RUN --mount=type=ssh'],
     ['build -o out .', "the last stage's files, into a folder"],
   ],
   async run(context, { flags, args }) {
@@ -47,12 +51,10 @@ export default defineCommand({
     }
     const output = flags.output === '' ? undefined : parseOutput(flags.output);
     const secrets = new Map(await Promise.all(flags.secret.map((secret) => readSecret(secret, env))));
-    await using source = await openContext(args[0] as string, { file: flags.file, stdin });
-    source.packed.catch(() => {});
-    const messages = await context.client.builds.build(source.body, {
+    const agents = readAgents(flags.ssh, env);
+    const source = await openContext(args[0] as string, { file: flags.file, stdin });
+    using build = await startBuild(context, source, {
       query: {
-        remote: source.remote,
-        dockerfile: source.dockerfile,
         t: flags.tag,
         target: flags.target,
         buildargs: JSON.stringify(readPairs(flags['build-arg'], env)),
@@ -70,11 +72,11 @@ export default defineCommand({
       },
       logins: await allLogins(context),
       secrets,
+      agents,
     });
-    await source.packed;
     const sink =
       output === undefined || output.type === 'image' ? undefined : await openOutput(output, stdout);
-    const ended = await follow(context, messages, { kind, sink }).catch(async (error: unknown) => {
+    const ended = await follow(context, build.messages, { kind, sink }).catch(async (error: unknown) => {
       if (!flags.debug || !(error instanceof FailedBuild) || error.failedStep === undefined) throw error;
       stderr.write(`${error.failure}\nIn the failed step; leave it with exit:\n`);
       await debugStep(context, error.failedStep, { command: [], secrets, keep: false });
