@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { contextFolder, usePlugins } from './harness/build.ts';
 import { eventually, runCommand } from './harness/command.ts';
 import { peers, without } from './harness/peers.ts';
@@ -246,6 +247,41 @@ test('a client that goes cancels its build, and nothing of it stays', { skip }, 
   );
   await eventually('its files are gone', async () => readdirSync(join(engine.runRoot, 'build')).length === 0);
   assert.match(await engine.mustDocker('buildx', 'history', 'ls'), /Error|Canceled/);
+});
+
+test('a gRPC client that speaks HTTP/2 from the first byte is served on the same socket', {
+  skip,
+}, async () => {
+  const client = new Client(`unix:${engine.socketPath}`, credentials.createInsecure());
+  const call = (path: string) =>
+    new Promise<Buffer>((resolve, reject) =>
+      client.makeUnaryRequest(
+        path,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        Buffer.alloc(0),
+        (error, answer) => (error === null ? resolve(answer as Buffer) : reject(error)),
+      ),
+    );
+  try {
+    const workers = await call('/moby.buildkit.v1.Control/ListWorkers');
+    assert.match(workers.toString('latin1'), /linux/);
+    const info = await Promise.all([1, 2, 3].map(() => call('/moby.buildkit.v1.Control/Info')));
+    assert.match(String(info[2]), /slipway|\d+\.\d+/i);
+    await assert.rejects(call('/moby.buildkit.v1.Control/Nothing'), { code: status.UNIMPLEMENTED });
+    assert.equal((await engine.api({ path: '/_ping' })).text, 'OK');
+  } finally {
+    client.close();
+  }
+});
+
+test('a file for another frontend is refused with what to do', { skip }, async () => {
+  const folder = contextFolder(engine, 'frontend', {
+    Dockerfile: '# syntax=example.com/other:1\nFROM busybox\n',
+  });
+  const { code, stderr } = await build(folder);
+  assert.equal(code, 1);
+  assert.match(stderr, /syntax "example.com\/other:1" is not supported.*docker\/dockerfile:1/);
 });
 
 test('builders are listed, looked at and their cache is cleaned', { skip }, async () => {

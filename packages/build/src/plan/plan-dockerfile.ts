@@ -16,6 +16,7 @@ import { type Argument, platformArguments, unusedArguments } from './arguments.t
 import { configure } from './configure.ts';
 import { ContextSources } from './contexts.ts';
 import { addCopy } from './copy.ts';
+import { checkFrontend } from './frontend.ts';
 import type { DockerfilePlan, PlannedStage, PlanOptions, ResolveImage } from './options.ts';
 import { addRun } from './run.ts';
 import { findNamedContext, imageTitle, scratchVertex, sourceVertex } from './sources.ts';
@@ -32,6 +33,7 @@ export async function planDockerfile(
   options: PlanOptions,
   { resolveImage }: { readonly resolveImage: ResolveImage },
 ): Promise<DockerfilePlan> {
+  checkFrontend(dockerfile, options.buildArgs);
   const planner = new Planner(dockerfile, options, resolveImage);
   const target = findTarget(dockerfile, options.target);
   const state = withLabels(await planner.stage(target), options.labels);
