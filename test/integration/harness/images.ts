@@ -40,6 +40,18 @@ mkdir -p home/some var/kept && chown 1000:1001 home/some
 echo kept > var/kept/file && chown -R 1000:1001 var/kept && chmod 750 var/kept
 `;
 
+/** What packages bring and no test needs: half of what they take. */
+const UNUSED = [
+  '/usr/share/doc/*',
+  '/usr/share/man/*',
+  '/usr/share/locale/*',
+  '/usr/lib/jvm/*/jmods/*',
+  '/usr/lib/go-*/pkg/*/cmd/*',
+  '/usr/share/go-*/src/cmd/*',
+  '/usr/share/go-*/test/*',
+  '/usr/bin/*-lto-dump-*',
+];
+
 /**
  * A `docker load`able archive of Debian with these packages, under a name that is no registry's, so that nothing is fetched
  * for it; kept in the checkout's cache. It takes a minute or two the first time.
@@ -51,7 +63,7 @@ export async function debianArchive(tag: string, packages: readonly string[]): P
   const work = await mkdtemp(join(tmpdir(), 'slipway-debian-'));
   try {
     const rootfs = join(work, 'rootfs');
-    const trim = ['doc', 'man', 'locale'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+    const trim = UNUSED.map((path) => `--dpkgopt=path-exclude=${path}`);
     // Java's package makes links into its manual.
     const links = '--essential-hook=mkdir -p "$1/usr/share/man/man1"';
     await mustRun(
@@ -77,7 +89,7 @@ export async function debianArchive(tag: string, packages: readonly string[]): P
 
 /** Languages, servers and tools, as Dockerfiles of public projects install them; one image, for each takes long to install. */
 export const TOOLCHAINS = {
-  tag: 'toolchains:1',
+  tag: 'toolchains:2',
   packages: [
     ...[
       'nodejs',
@@ -86,22 +98,11 @@ export const TOOLCHAINS = {
       'python3-pip',
       'python3-poetry',
       'default-jdk-headless',
-      'maven',
+      'maven-debian-helper',
+      'libmaven-dependency-plugin-java',
       'gradle',
     ],
-    ...[
-      'golang-go',
-      'php-cli',
-      'ruby',
-      'ruby-sinatra',
-      'puma',
-      'perl',
-      'cargo',
-      'gcc',
-      'libc6-dev',
-      'make',
-      'cmake',
-    ],
+    ...['golang-go', 'php-cli', 'ruby', 'ruby-sinatra', 'puma', 'perl', 'gcc', 'libc6-dev', 'make', 'cmake'],
     ...[
       'redis-server',
       'nginx-light',
