@@ -37,7 +37,7 @@ export async function commitLayer(
   lease.add({ blobs: [digest], snapshots: [chainId] });
   try {
     const usage = await measureTree(upper);
-    // The record of the result comes to the disk after it, and takes it along.
+    // The image's record comes to the disk after it, and takes it along.
     await database.relaxed(() => snapshots.commit(chainId, key, { usage }));
   } catch (error) {
     if (!isSlipwayError(error, 'AlreadyExists')) throw error;

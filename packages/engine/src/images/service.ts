@@ -183,10 +183,16 @@ export class ImageService {
     tagImage(this.#context, source, repository, tag);
   }
 
-  /** Gives an image that is here more names, in one transaction: what a registry calls it. @throws NotFound */
+  /**
+   * Gives an image that is here more names, in one transaction: what a registry calls it, or a build that came to it again.
+   * When it has them all nothing is written.
+   * @throws NotFound
+   */
   addReferences(id: ImageId, references: readonly Reference[]): Image {
     const { catalog, clock } = this.#context;
-    return catalog.add(catalog.get(id), references, clock.nowMs());
+    const image = catalog.get(id);
+    const isNamed = references.every((reference) => catalog.findByReference(reference)?.id === id);
+    return isNamed ? image : catalog.add(image, references, clock.nowMs());
   }
 
   /** The tags of a repository and what they name, in order. */

@@ -1,6 +1,6 @@
 import type { Clock } from '@slipway/base';
 import type { BuildResult, DockerfilePlan } from '@slipway/build';
-import { formatFamiliar, type Reference } from '@slipway/oci';
+import { computeDigest, formatFamiliar, type Reference } from '@slipway/oci';
 import type { EventBus } from '../../events/index.ts';
 import type { Image, ImageService } from '../../images/index.ts';
 import type { BuildRecords } from '../records.ts';
@@ -31,10 +31,15 @@ export async function exportImage(
 ): Promise<Image> {
   const { images, events } = context;
   const configBytes = builtConfig(context, plan, result);
-  const image = await images.register(
-    { configBytes, layers: result.layers.map(({ blob }) => blob), references },
-    { lease: result.lease },
-  );
+  // A build that changed nothing has come to an image that is here, with all that it needs.
+  const known = images.find(computeDigest(configBytes));
+  const image =
+    known === undefined
+      ? await images.register(
+          { configBytes, layers: result.layers.map(({ blob }) => blob), references },
+          { lease: result.lease },
+        )
+      : images.addReferences(known.id, references);
   for (const reference of references) {
     events.publish({
       type: 'image',
