@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { zipFolder } from '../../packages/cli/src/package/zip.ts';
 import { eventually, mustRun } from './harness/command.ts';
-import { debianArchive } from './harness/images.ts';
+import { debianArchive, TOOLCHAINS } from './harness/images.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
 /** The image with the languages' tools; its name is no Debian's, so nothing is fetched for it. */
-const BASE = 'package-tools:1';
+const BASE = TOOLCHAINS.tag;
 const needsSlipway = { skip: onDockerd };
 
 type Files = Readonly<Record<string, string | object | Buffer>>;
@@ -31,8 +31,7 @@ async function slipway(...args: readonly string[]): Promise<string> {
 }
 
 before(async () => {
-  if (!onDockerd)
-    await engine.mustDocker('load', '-i', await debianArchive(BASE, ['nodejs', 'npm', 'python3-venv']));
+  if (!onDockerd) await engine.mustDocker('load', '-i', await debianArchive(BASE, TOOLCHAINS.packages));
 });
 
 const NODE: Files = {
@@ -72,7 +71,7 @@ test(
     const folder = project('node', NODE);
     const output = await slipway('package', '-t', 'shop:1', '--base', BASE, folder);
     assert.match(output, /compiled by "npm run build"/);
-    assert.match(output, /\| FROM package-tools:1 AS tools/);
+    assert.match(output, /\| FROM toolchains:\d+ AS tools/);
     assert.match(output, /Run it: slipway run --rm -p 3000:3000 shop:1/);
 
     await slipway('run', '-d', '--name', 'shop', '--health-interval', '1s', 'shop:1');
@@ -181,6 +180,146 @@ test('a site is served by busybox, and its Dockerfile can be taken over', needsS
   writeFileSync(join(folder, 'Dockerfile'), 'FROM busybox\nCMD ["echo", "mine"]\n');
   await slipway('package', folder);
   assert.equal(await slipway('run', '--rm', 'my-site'), 'mine');
+});
+
+/** The tools with what lets them work without the internet: Debian's Maven repository, and a pnpm. */
+async function offlineBase(): Promise<string> {
+  const folder = project('offline-base', {
+    'settings.xml':
+      '<settings><localRepository>/usr/share/maven-repo</localRepository><offline>true</offline></settings>',
+    Dockerfile: `FROM ${BASE}
+COPY settings.xml /etc/maven/settings.xml
+COPY pnpm-8.15.9.tgz /tmp/pnpm.tgz
+RUN npm install -g --offline /tmp/pnpm.tgz
+`,
+  });
+  await mustRun(['npm', 'pack', '--silent', '--pack-destination', folder, 'pnpm@8.15.9'], {
+    timeoutMs: 120_000,
+  });
+  await slipway('build', '-q', '-t', 'offline-tools:1', folder);
+  return 'offline-tools:1';
+}
+
+const MAVEN: Files = {
+  'pom.xml': `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>shop</groupId><artifactId>shop</artifactId><version>1.0</version>
+  <properties>
+    <maven.compiler.source>17</maven.compiler.source><maven.compiler.target>17</maven.compiler.target>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+  </properties>
+  <dependencies>
+    <dependency><groupId>commons-io</groupId><artifactId>commons-io</artifactId><version>debian</version></dependency>
+  </dependencies>
+  <build><plugins><plugin>
+    <groupId>org.apache.maven.plugins</groupId><artifactId>maven-dependency-plugin</artifactId>
+  </plugin></plugins></build>
+</project>
+`,
+  'src/main/java/shop/Shop.java': `package shop;
+import org.apache.commons.io.FilenameUtils;
+public class Shop {
+  public static void main(String[] args) { System.out.println("maven " + FilenameUtils.getExtension("boat.jar")); }
+}
+`,
+};
+
+const GRADLE: Files = {
+  'settings.gradle': "rootProject.name = 'counter'\n",
+  'build.gradle': "apply plugin: 'java'\napply plugin: 'application'\nmainClassName = 'Counter'\n",
+  'src/main/java/Counter.java':
+    'public class Counter {\n  public static void main(String[] args) { System.out.println("gradle " + args.length); }\n}\n',
+};
+
+const PNPM: Files = {
+  'package.json': {
+    name: 'shop',
+    scripts: { start: 'node main.js' },
+    dependencies: { lib: 'file:packages/lib' },
+  },
+  'pnpm-lock.yaml': `lockfileVersion: '6.0'
+settings:
+  autoInstallPeers: true
+  excludeLinksFromLockfile: false
+dependencies:
+  lib:
+    specifier: file:packages/lib
+    version: file:packages/lib
+packages:
+  file:packages/lib:
+    resolution: {directory: packages/lib, type: directory}
+    name: lib
+    dev: false
+`,
+  'packages/lib/package.json': { name: 'lib', version: '1.0.0', main: 'lib.js' },
+  'packages/lib/lib.js': "exports.text = 'pnpm';\n",
+  'main.js': "console.log(require('lib').text, process.getuid());\n",
+};
+
+const POETRY: Files = {
+  'pyproject.toml': `[tool.poetry]
+name = "bell"
+version = "0.1.0"
+description = "rings"
+authors = ["A <a@example.org>"]
+
+[tool.poetry.dependencies]
+python = "^3.9"
+greeting = { path = "vendor/greeting-1-py3-none-any.whl" }
+
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+`,
+  'main.py': 'import greeting\nprint("poetry:", greeting.text)\n',
+};
+
+const GO: Files = {
+  'go.mod': 'module example.com/tool\n\ngo 1.19\n',
+  'main.go': 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("go") }\n',
+};
+
+test('projects of Maven, Gradle, pnpm, Poetry and Go are packaged and run', needsSlipway, async () => {
+  const base = await offlineBase();
+  const poetry = project('poetry', { ...POETRY, 'vendor/greeting-1-py3-none-any.whl': await wheel() });
+  await slipway('run', '--rm', '-v', `${poetry}:/work`, '-w', '/work', base, 'poetry', 'lock', '-q');
+  const projects = {
+    'maven jar': project('maven', MAVEN),
+    'gradle 0': project('gradle', GRADLE),
+    'pnpm 10001': project('pnpm', PNPM),
+    'poetry: hello from python': poetry,
+    go: project('go', GO),
+  };
+  for (const [says, folder] of Object.entries(projects)) {
+    const tag = `${says.split(/\W/)[0]}:1`;
+    await slipway('package', '-t', tag, '--base', base, folder);
+    assert.equal(await slipway('run', '--rm', tag), says);
+    await slipway('rmi', tag);
+  }
+});
+
+test('a site is served by nginx where the base is one, unknown paths too', needsSlipway, async () => {
+  await slipway('tag', BASE, 'local/nginx:1');
+  const folder = project('nginx-site', {
+    'index.html': '<h1>by nginx</h1>',
+    'style.css': 'h1 { color: red }',
+  });
+  await slipway('package', '-t', 'nginx-site', '--base', 'local/nginx:1', folder);
+  await slipway('run', '-d', '--name', 'nginx-site', 'nginx-site');
+  const get = (path: string) =>
+    engine.slipway(
+      'exec',
+      'nginx-site',
+      'python3',
+      '-c',
+      `import urllib.request as r; a = r.urlopen("http://127.0.0.1:8080${path}"); print(a.headers["content-type"], a.read().decode())`,
+    );
+  const page = () => get('/').then(({ code, text }) => (code === 0 ? text : undefined));
+  assert.equal(await eventually('nginx answers', page), 'text/html <h1>by nginx</h1>');
+  assert.equal((await get('/style.css')).text, 'text/css h1 { color: red }');
+  assert.match((await get('/nothing')).stderr, /404/);
+  assert.equal(await slipway('exec', 'nginx-site', 'id', '-u'), '65534');
+  await slipway('rm', '-f', 'nginx-site');
 });
 
 test('a step that fails is told with its output, and leaves no container', needsSlipway, async () => {
