@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { contextFolder } from './harness/build.ts';
+import { contextFolder, GRADLE_PROJECT, MAVEN_OFFLINE, MAVEN_PROJECT } from './harness/build.ts';
 import { eventually } from './harness/command.ts';
 import { debianArchive, TOOLCHAINS } from './harness/images.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
@@ -66,41 +66,21 @@ public class Main {
   },
   'java-maven': {
     files: {
-      'settings.xml':
-        '<settings><localRepository>/usr/share/maven-repo</localRepository><offline>true</offline></settings>',
+      ...MAVEN_PROJECT,
+      'settings.xml': MAVEN_OFFLINE,
       Dockerfile: `FROM ${BASE} AS build
 COPY settings.xml /etc/maven/settings.xml
 WORKDIR /src
 COPY pom.xml .
-RUN mvn -B -q dependency:resolve
+RUN mvn -B -q dependency:copy-dependencies -DoutputDirectory=/out
 COPY src src
-RUN mvn -B -q package -DskipTests
+RUN mvn -B -q package -DskipTests && mv target/shop-1.0.jar /out/
 FROM ${BASE}
-COPY --from=build /src/target/shop-1.0.jar /app.jar
-CMD ["java", "-cp", "/app.jar", "shop.Shop"]
+COPY --from=build /out /app
+CMD ["java", "-cp", "/app/*", "shop.Shop"]
 `,
-      'pom.xml': `<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>shop</groupId><artifactId>shop</artifactId><version>1.0</version>
-  <properties>
-    <maven.compiler.source>17</maven.compiler.source><maven.compiler.target>17</maven.compiler.target>
-    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
-  </properties>
-</project>
-`,
-      'src/main/java/shop/Shop.java': `package shop;
-import java.io.*;
-public class Shop {
-  public static void main(String[] args) throws IOException {
-    try (var in = new BufferedReader(new InputStreamReader(Shop.class.getResourceAsStream("/wares.txt")))) {
-      System.out.println("sells " + in.readLine());
-    }
-  }
-}
-`,
-      'src/main/resources/wares.txt': 'boats\n',
     },
-    prints: 'sells boats',
+    prints: 'maven jar',
   },
   'java-gradle': {
     files: {
@@ -116,12 +96,9 @@ ENV JAVA_OPTS=-XX:+UseSerialGC
 ENTRYPOINT ["/opt/counter/bin/counter"]
 CMD ["1", "2", "3"]
 `,
-      'settings.gradle': "rootProject.name = 'counter'\n",
-      'build.gradle': "apply plugin: 'java'\napply plugin: 'application'\nmainClassName = 'Counter'\n",
-      'src/main/java/Counter.java':
-        'public class Counter {\n  public static void main(String[] args) { System.out.println("counted " + args.length); }\n}\n',
+      ...GRADLE_PROJECT,
     },
-    prints: 'counted 3',
+    prints: 'gradle 3',
   },
   'go-modules': {
     files: {

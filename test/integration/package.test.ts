@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { zipFolder } from '../../packages/cli/src/package/zip.ts';
+import { GRADLE_PROJECT, MAVEN_OFFLINE, MAVEN_PROJECT } from './harness/build.ts';
 import { eventually, mustRun } from './harness/command.ts';
 import { debianArchive, TOOLCHAINS } from './harness/images.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
@@ -185,8 +186,7 @@ test('a site is served by busybox, and its Dockerfile can be taken over', needsS
 /** The tools with what lets them work without the internet: Debian's Maven repository, and a pnpm. */
 async function offlineBase(): Promise<string> {
   const folder = project('offline-base', {
-    'settings.xml':
-      '<settings><localRepository>/usr/share/maven-repo</localRepository><offline>true</offline></settings>',
+    'settings.xml': MAVEN_OFFLINE,
     Dockerfile: `FROM ${BASE}
 COPY settings.xml /etc/maven/settings.xml
 COPY pnpm-8.15.9.tgz /tmp/pnpm.tgz
@@ -199,37 +199,6 @@ RUN npm install -g --offline /tmp/pnpm.tgz
   await slipway('build', '-q', '-t', 'offline-tools:1', folder);
   return 'offline-tools:1';
 }
-
-const MAVEN: Files = {
-  'pom.xml': `<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>shop</groupId><artifactId>shop</artifactId><version>1.0</version>
-  <properties>
-    <maven.compiler.source>17</maven.compiler.source><maven.compiler.target>17</maven.compiler.target>
-    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
-  </properties>
-  <dependencies>
-    <dependency><groupId>commons-io</groupId><artifactId>commons-io</artifactId><version>debian</version></dependency>
-  </dependencies>
-  <build><plugins><plugin>
-    <groupId>org.apache.maven.plugins</groupId><artifactId>maven-dependency-plugin</artifactId>
-  </plugin></plugins></build>
-</project>
-`,
-  'src/main/java/shop/Shop.java': `package shop;
-import org.apache.commons.io.FilenameUtils;
-public class Shop {
-  public static void main(String[] args) { System.out.println("maven " + FilenameUtils.getExtension("boat.jar")); }
-}
-`,
-};
-
-const GRADLE: Files = {
-  'settings.gradle': "rootProject.name = 'counter'\n",
-  'build.gradle': "apply plugin: 'java'\napply plugin: 'application'\nmainClassName = 'Counter'\n",
-  'src/main/java/Counter.java':
-    'public class Counter {\n  public static void main(String[] args) { System.out.println("gradle " + args.length); }\n}\n',
-};
 
 const PNPM: Files = {
   'package.json': {
@@ -284,8 +253,8 @@ test('projects of Maven, Gradle, pnpm, Poetry and Go are packaged and run', need
   const poetry = project('poetry', { ...POETRY, 'vendor/greeting-1-py3-none-any.whl': await wheel() });
   await slipway('run', '--rm', '-v', `${poetry}:/work`, '-w', '/work', base, 'poetry', 'lock', '-q');
   const projects = {
-    'maven jar': project('maven', MAVEN),
-    'gradle 0': project('gradle', GRADLE),
+    'maven jar': project('maven', MAVEN_PROJECT),
+    'gradle 0': project('gradle', GRADLE_PROJECT),
     'pnpm 10001': project('pnpm', PNPM),
     'poetry: hello from python': poetry,
     go: project('go', GO),

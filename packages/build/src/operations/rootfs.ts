@@ -34,16 +34,7 @@ export async function openWorkspace(
   const mounts = await context.store.snapshots.prepare(key, topChainId(layers));
   const snapshot = undo.use(ownSnapshot(context, key));
   const sandbox = undo.use(await openSandbox(context, { key, bundle, mounts }, signal));
-  const held = undo.move();
-  return {
-    key,
-    bundle,
-    rootfs: sandbox.rootfs,
-    keepSnapshot: snapshot.keep,
-    start: (options) => sandbox.start(options),
-    unmount: async () => sandbox[Symbol.asyncDispose](),
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
-  };
+  return mounted({ key, bundle, sandbox }, snapshot, undo.move());
 }
 
 /** A snapshot that a step has left, mounted again. Disposing leaves it as it has become. */
@@ -51,19 +42,12 @@ export async function reopenWorkspace(
   context: SolverContext,
   snapshotKey: string,
   signal: AbortSignal,
-): Promise<Pick<Workspace, 'key' | 'bundle' | 'rootfs' | 'start'> & AsyncDisposable> {
+): Promise<Workspace> {
   await using undo = new AsyncDisposableStack();
   const { key, bundle } = openBundle(context, undo);
   const mounts = await context.store.snapshots.mounts(snapshotKey);
   const sandbox = undo.use(await openSandbox(context, { key, bundle, mounts }, signal));
-  const held = undo.move();
-  return {
-    key,
-    bundle,
-    rootfs: sandbox.rootfs,
-    start: (options) => sandbox.start(options),
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
-  };
+  return mounted({ key, bundle, sandbox }, { keep: () => {} }, undo.move());
 }
 
 function openSandbox(
@@ -74,6 +58,20 @@ function openSandbox(
   const rootfs = mounts.lower.length === 0 ? { ...mounts, lower: [emptyPath] } : mounts;
   return runtime.open({ id: key, bundle, rootfs }, { signal });
 }
+
+const mounted = (
+  { key, bundle, sandbox }: { readonly key: string; readonly bundle: HostPath; readonly sandbox: Sandbox },
+  { keep: keepSnapshot }: { keep(): void },
+  held: AsyncDisposable,
+): Workspace => ({
+  key,
+  bundle,
+  rootfs: sandbox.rootfs,
+  keepSnapshot,
+  start: (options) => sandbox.start(options),
+  unmount: async () => sandbox[Symbol.asyncDispose](),
+  [Symbol.asyncDispose]: async () => held[Symbol.asyncDispose](),
+});
 
 /** Removes the snapshot when it is disposed, unless it is to be kept. */
 function ownSnapshot(context: SolverContext, key: string): AsyncDisposable & { keep(): void } {
