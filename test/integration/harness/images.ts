@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isErrno } from '@slipway/base';
 import { checkoutRoot } from '../../architecture/source-files.ts';
-import { mustRun } from './command.ts';
+import { mustRun, sleep } from './command.ts';
 
 const cacheRoot = join(checkoutRoot, '.cache/images');
 /** Change it when what the image holds changes. */
@@ -59,7 +60,28 @@ const UNUSED = [
  */
 export async function debianArchive(tag: string, packages: readonly string[]): Promise<string> {
   const archive = join(cacheRoot, `${tag.replace(':', '-')}.tar`);
-  if (existsSync(archive)) return archive;
+  mkdirSync(cacheRoot, { recursive: true });
+  while (!existsSync(archive)) {
+    using lock = takeLock(`${archive}.making`);
+    if (lock === undefined) await sleep(500);
+    else if (!existsSync(archive)) await makeDebianArchive(archive, tag, packages);
+  }
+  return archive;
+}
+
+/** Test files run side by side, and one of them makes it. Undefined while another does; one that died does no more. */
+function takeLock(path: string): Disposable | undefined {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+    if (existsSync(path) && !existsSync(`/proc/${readFileSync(path, 'utf8')}`)) rmSync(path, { force: true });
+    return undefined;
+  }
+  return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+}
+
+async function makeDebianArchive(archive: string, tag: string, packages: readonly string[]): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'slipway-debian-'));
   try {
     const rootfs = join(work, 'rootfs');
@@ -77,11 +99,10 @@ export async function debianArchive(tag: string, packages: readonly string[]): P
         'bookworm',
         rootfs,
       ],
-      { timeoutMs: 600_000 },
+      { timeoutMs: 900_000 },
     );
     await mustRun(['find', join(rootfs, 'dev'), '-mindepth', '1', '-delete']);
     await packImage({ rootfs, work, archive, tag, command: ['sh'] });
-    return archive;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
