@@ -78,8 +78,10 @@ async function debug(
     signal: new AbortController().signal,
   });
   open.set(id, session);
-  // A client that goes before the connection is its own leaves nothing behind.
-  signal.addEventListener('abort', () => void session[Symbol.asyncDispose](), { once: true });
+  // A client that goes before the connection is its own leaves nothing behind. Whoever serves it hears of a failure.
+  signal.addEventListener('abort', () => session[Symbol.asyncDispose]().then(undefined, () => {}), {
+    once: true,
+  });
   return hijack(terminal ? RAW_STREAM : MULTIPLEXED_STREAM, async (connection) => {
     try {
       await serve(connection, session, { output, terminal, stdin });
