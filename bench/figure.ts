@@ -10,6 +10,7 @@ export interface Contender {
 /** What a figure must reach. The peer is the group's second contender, in the same run. */
 export type Goal =
   | { readonly atMost: number }
+  | { readonly atLeast: number }
   | { readonly timesPeerAtMost: number }
   | { readonly timesPeerAtLeast: number };
 
@@ -24,8 +25,8 @@ export interface Figure<C extends Contender = Contender> {
   /** For `--only`. */
   readonly name: string;
   readonly title: string;
-  /** `x` is a ratio, of which less is better. */
-  readonly unit: 'ms' | '/s' | 'MB' | 'MB/s' | 'x';
+  /** `x` is a ratio, of which less is better; nothing is a count. */
+  readonly unit: 'ms' | '/s' | 'MB' | 'MB/s' | 'x' | '';
   readonly goal?: Goal;
   /** By the name of the contender. */
   measure(contenders: readonly C[], options: MeasureOptions): Promise<Map<string, Samples>>;
@@ -33,6 +34,8 @@ export interface Figure<C extends Contender = Contender> {
 
 /** Figures that are measured with the same contenders, Slipway first: one table. */
 export interface Group<C extends Contender = Contender> {
+  /** For `--only`, too. */
+  readonly name: string;
   readonly figures: readonly Figure<C>[];
   /** Starts those that are installed; `stack` ends them. What cannot be started is told to `say` and left out. */
   start(options: {
@@ -50,6 +53,7 @@ export function isReached(
 ): boolean | undefined {
   if (goal === undefined || ours === undefined) return undefined;
   if ('atMost' in goal) return ours <= goal.atMost;
+  if ('atLeast' in goal) return ours >= goal.atLeast;
   if (peers === undefined) return undefined;
   if ('timesPeerAtMost' in goal) return ours <= peers * goal.timesPeerAtMost;
   return ours >= peers * goal.timesPeerAtLeast;

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import type { Contender, Figure, Group } from './figure.ts';
 import { buildGroup } from './groups/build.ts';
 import { engineGroup } from './groups/engines.ts';
+import { functionsGroup } from './groups/functions.ts';
 import { pullGroup } from './groups/pull.ts';
 import { registryGroup } from './groups/registry.ts';
 import { forgetPeaks, peakBytes, processTree } from './processes.ts';
@@ -19,7 +20,7 @@ const HELP = `Usage: script/bench [OPTIONS]
 Measures Slipway beside dockerd, podman and docker-registry, where they are installed, in one run and in turns.
 
   --quick        fewer rounds: about a minute and a half
-  --only NAME    one figure (may be repeated): NAMES
+  --only NAME    one figure, or a group of them (may be repeated): NAMES
   --json         print the results as JSON
   --help         print this
 
@@ -31,8 +32,8 @@ const groups: readonly Group[] = [
   pullGroup,
   registryGroup,
   buildGroup,
+  functionsGroup,
 ] as readonly unknown[] as readonly Group[];
-const figures = groups.flatMap((group) => group.figures);
 const checkout = join(import.meta.dirname, '..');
 const { values: options } = parseArgs({
   options: {
@@ -43,13 +44,21 @@ const { values: options } = parseArgs({
   },
 });
 
-if (options.help) process.stdout.write(HELP.replace('NAMES', figures.map(({ name }) => name).join(', ')));
+if (options.help) process.stdout.write(HELP.replace('NAMES', namesOf(groups)));
 else await main();
 
+/** `registry (blobs-1, blobs-16), …` */
+function namesOf(all: readonly Group[]): string {
+  return all
+    .map(({ name, figures }) => `${name} (${figures.map((figure) => figure.name).join(', ')})`)
+    .join(', ');
+}
+
 async function main(): Promise<void> {
-  const unknown = options.only.filter((name) => !figures.some((figure) => figure.name === name));
+  const names = groups.flatMap(({ name, figures }) => [name, ...figures.map((figure) => figure.name)]);
+  const unknown = options.only.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Error(`no such figure: ${unknown.join(', ')}; see script/bench --help`);
-  const wanted = figures.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
+  const isAsked = (name: string): boolean => options.only.length === 0 || options.only.includes(name);
   const root = await mkdtemp(join(tmpdir(), 'slipway-bench-'));
   await using cleanUp = new AsyncDisposableStack();
   cleanUp.defer(() => rm(root, { recursive: true, force: true }));
@@ -61,7 +70,7 @@ async function main(): Promise<void> {
   }
   const tables: Table[] = [];
   for (const group of groups) {
-    const figures = group.figures.filter((figure) => wanted.includes(figure));
+    const figures = group.figures.filter(({ name }) => isAsked(name) || isAsked(group.name));
     if (figures.length > 0) tables.push(await measureGroup({ ...group, figures }, root, cleanUp));
   }
   await keep(toJson(tables));

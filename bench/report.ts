@@ -93,6 +93,7 @@ function formatRatio(theirs: number | undefined, ours: number | undefined, unit:
 function formatGoal(goal: Goal | undefined, unit: Figure['unit'], peer: string): string {
   if (goal === undefined) return '';
   if ('atMost' in goal) return `≤ ${goal.atMost} ${unit}`;
+  if ('atLeast' in goal) return `≥ ${goal.atLeast} ${unit}`;
   if ('timesPeerAtLeast' in goal) return `≥ ${goal.timesPeerAtLeast} × ${peer}`;
   const { timesPeerAtMost: times } = goal;
   return times < 1 ? `≤ 1/${Math.round(1 / times)} ${peer}` : `≤ ${times} × ${peer}`;

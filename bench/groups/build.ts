@@ -8,6 +8,7 @@ import { buildFigures } from '../figures/build.ts';
 
 /** Engines that the same buildx asks to build, each with the same busybox. */
 export const buildGroup: Group<Engine> = {
+  name: 'build',
   figures: buildFigures,
   async start(options) {
     const engines = await startEngines(options, modernEngines);

@@ -8,6 +8,7 @@ import { startFigures } from '../figures/starts.ts';
 
 /** Container engines beside each other, each with the same busybox. */
 export const engineGroup: Group<Engine> = {
+  name: 'engines',
   figures: [...memoryFigures, ...startFigures, ...loadFigures],
   async start(options) {
     const [slipway, ...others] = await startEngines(options, allEngines);

@@ -4,6 +4,7 @@ import { type RegistryContender, startRegistries } from '../registries.ts';
 
 /** Registries beside each other, with the same content. */
 export const registryGroup: Group<RegistryContender> = {
+  name: 'registry',
   figures: registryFigures,
   start: startRegistries,
 };

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 
 /** The source of randomness, injected so that tests can fix it. */
 export interface Random {
@@ -8,9 +8,31 @@ export interface Random {
   below(below: number): number;
 }
 
+/** Asking the operating system takes longer than all else that an id needs: it is asked for many at once. */
+class Reserve {
+  readonly #bytes = Buffer.alloc(4096);
+  #usedBytes = this.#bytes.length;
+
+  hex(count: number): string {
+    if (count > this.#bytes.length) return randomBytes(count).toString('hex');
+    if (this.#usedBytes + count > this.#bytes.length) {
+      randomFillSync(this.#bytes);
+      this.#usedBytes = 0;
+    }
+    const taken = this.#bytes.subarray(this.#usedBytes, this.#usedBytes + count);
+    this.#usedBytes += count;
+    const text = taken.toString('hex');
+    // It may have become a secret, and is nobody else's.
+    taken.fill(0);
+    return text;
+  }
+}
+
+const reserve = new Reserve();
+
 /** Cryptographic randomness from the operating system. */
 export const systemRandom: Random = {
-  hex: (bytes) => randomBytes(bytes).toString('hex'),
+  hex: (bytes) => reserve.hex(bytes),
   below: (below) => Math.floor((randomBytes(6).readUIntBE(0, 6) / 2 ** 48) * below),
 };
 

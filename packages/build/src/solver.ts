@@ -65,18 +65,52 @@ export type BuildEvent =
       readonly completedAtMs: number | undefined;
     };
 
+export interface BuiltLayer {
+  readonly diffId: DiffId;
+  readonly chainId: ChainId;
+  /** The layer's blob in the content store: the image's own, or an uncompressed tar that was made of the snapshot. */
+  readonly blob: Descriptor;
+  /** The vertex that made it; undefined for those of a base image. */
+  readonly madeBy: Digest | undefined;
+}
+
 /** A file system that a vertex came to: its layers, bottom to top, each a committed snapshot named by its chainID. */
 export interface BuildResult {
-  readonly layers: readonly {
-    readonly diffId: DiffId;
-    readonly chainId: ChainId;
-    /** The layer's blob in the content store: the image's own, or an uncompressed tar that was made of the snapshot. */
-    readonly blob: Descriptor;
-    /** The vertex that made it; undefined for those of a base image. */
-    readonly madeBy: Digest | undefined;
-  }[];
+  readonly layers: readonly BuiltLayer[];
   /** Keeps the result from garbage collection. */
   readonly lease: Lease;
+  /** What other builders can take over of it: the steps of its own layers, or (`max`) all that were looked at for it. */
+  exportCache(mode: CacheMode): Promise<readonly ExportedStep[]>;
+}
+
+export type CacheMode = 'min' | 'max';
+
+/** A step's result as it goes from one builder to another. */
+export interface PortableResult {
+  /** Bottom to top; those of the image that it stands on are among them. */
+  readonly layers: readonly BuiltLayer[];
+  readonly description: string;
+  /** Of the layer that it added; 0 where it added none. */
+  readonly sizeBytes: number;
+  readonly createdAtMs: number;
+}
+
+/** What another builder has made. Its layers come here when they are wanted. */
+export interface CacheImport {
+  find(key: string): PortableResult | undefined;
+  openBlob(
+    blob: Descriptor,
+    options: { readonly offset?: number; readonly signal: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+}
+
+export interface ExportedStep extends PortableResult {
+  /** Under which it is found. */
+  readonly keys: readonly string[];
+  /** Who has those of its blobs that are not here. */
+  readonly from: CacheImport | undefined;
+  /** The steps that it takes, by their place among all; those below come first. */
+  readonly inputs: readonly number[];
 }
 
 /** A base image as the plan and the solver need it. */
@@ -122,6 +156,8 @@ export interface SolveOptions {
   readonly session: BuildSession;
   readonly signal: AbortSignal;
   readonly onEvent: (event: BuildEvent) => void;
+  /** Looked at, in this order, for what is not here. */
+  readonly cacheImports?: readonly CacheImport[] | undefined;
 }
 
 /** One result of the build cache, as `builder du` shows it. */
@@ -177,6 +213,8 @@ export interface Solver extends AsyncDisposable {
    * @throws BuildFailed (SlipwayError Internal, reason `BUILD_STEP_FAILED`) in docker's words with the exit code
    */
   solve(vertex: Vertex, options: SolveOptions): Promise<BuildResult>;
+  /** Several at once, of which each part is made once. The results share a lease. @throws as `solve`, when any fails */
+  solveAll(vertices: readonly Vertex[], options: SolveOptions): Promise<BuildResult[]>;
   /** The last steps that failed, the newest first. */
   listFailedSteps(): Promise<readonly FailedStepInfo[]>;
   /** @see openDebugSession */

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { errorMessage, type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
 import { type FunctionLimits, LAMBDA_LIMITS } from '@slipway/serverless/functions';
+import { POOL_DEFAULTS, type PoolSettings } from '@slipway/serverless/invocations';
 import { z } from 'zod';
 import { OPTION_ROWS, type OptionRow, type RawSettings, variableOf } from './options.ts';
 import { isHostOrNetwork, parseMirror, parseProxy, withoutPassword } from './registry-settings.ts';
@@ -73,6 +75,7 @@ export interface FunctionsConfig {
   /** Its folders are the buckets of the object store; undefined: there is none. */
   readonly codeRoot: HostPath | undefined;
   readonly limits: FunctionLimits;
+  readonly pool: PoolSettings;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -154,6 +157,10 @@ const partialSchema = z
     'function-package': z.string().transform(parseSize),
     'function-code': z.string().transform(parseSize),
     'function-concurrency': wholeNumber(1, 1_000_000),
+    'function-pool-size': wholeNumber(1, 100_000),
+    'function-pool-memory': z.string().transform(parseSize),
+    'function-idle-timeout': wholeNumber(1, 604_800),
+    'function-prepared': wholeNumber(0, 100),
     bridge: interfaceName,
     bip: z
       .string()
@@ -237,6 +244,20 @@ function toFunctionsConfig(settings: Settings): FunctionsConfig {
       unzippedBytes: settings['function-code'] ?? LAMBDA_LIMITS.unzippedBytes,
       concurrency: settings['function-concurrency'] ?? LAMBDA_LIMITS.concurrency,
     },
+    pool: toPoolSettings(settings),
+  };
+}
+
+function toPoolSettings(settings: Settings): PoolSettings {
+  const memoryBytes = settings['function-pool-memory'] ?? totalmem();
+  const idleSeconds = settings['function-idle-timeout'];
+  return {
+    ...POOL_DEFAULTS,
+    maxOpening: POOL_DEFAULTS.maxOpening * availableParallelism(),
+    maxMemoryMb: Math.floor(memoryBytes / (1024 * 1024)),
+    maxEnvironments: settings['function-pool-size'] ?? POOL_DEFAULTS.maxEnvironments,
+    idleMs: idleSeconds === undefined ? POOL_DEFAULTS.idleMs : idleSeconds * 1000,
+    maxPrepared: settings['function-prepared'] ?? POOL_DEFAULTS.maxPrepared,
   };
 }
 

@@ -216,6 +216,7 @@ async function openBuilds(
     solver,
     host,
     images,
+    transfer,
     events,
     scratchRoot: hostPath(join(root, 'scratch')),
     runRoot: hostPath(join(config.runRoot, 'build')),

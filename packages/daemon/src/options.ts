@@ -101,6 +101,26 @@ export const OPTION_ROWS = [
     help: 'how many invocations of all functions may run at once (1000)',
   },
   {
+    name: 'function-pool-size',
+    value: 'N',
+    help: 'how many environments there may be, of all functions (1000)',
+  },
+  {
+    name: 'function-pool-memory',
+    value: 'SIZE',
+    help: 'what the memory sizes of all environments may add up to (the memory of this host)',
+  },
+  {
+    name: 'function-idle-timeout',
+    value: 'SECONDS',
+    help: 'an environment that nobody used for so long is ended (600)',
+  },
+  {
+    name: 'function-prepared',
+    value: 'N',
+    help: 'how many environments of a runtime in use wait for whichever function comes next, at most (4)',
+  },
+  {
     name: 'bridge',
     value: 'NAME',
     help: 'the default network’s bridge; one for each daemon on a host (slipway0)',

@@ -12,6 +12,7 @@ import { Queues, queueOperations } from '@slipway/serverless/queues';
 import { AWS_PRICES, UsageService, usageRoutes } from '@slipway/serverless/usage';
 import { type DaemonOptions, type Floors, SHIM_PATH } from './floors.ts';
 import { downloadSite, type FunctionGround, openFunctionSlice, withPackages } from './functions.ts';
+import { openInvoking } from './invoking.ts';
 
 const MIB = 1024 * 1024;
 /** What a log group may hold before its oldest lines go. */
@@ -86,11 +87,12 @@ export async function openServerless(
     }),
   );
   const queues = stack.use(new Queues({ database, clock, random }));
+  const invoking = openInvoking(options, { store, functions, environments, queues, usage }, stack);
   const operations: Operations = {
-    lambda: functions.operations,
+    lambda: [...functions.operations, ...invoking.lambda],
     logs: logOperations(logs, clock),
     sqs: queueOperations(queues),
-    scheduler: [],
+    scheduler: invoking.scheduler,
   };
   const asks = config.acceptsAnyAccessKey ? 'any-signature' : 'signature';
   return {
@@ -99,9 +101,13 @@ export async function openServerless(
       ...sitesOf(options, accounts, operations, asks),
       sqsQuerySite(),
     ],
-    openSites: [],
+    openSites: [invoking.urlSite({ asks, accounts, clock })],
     socketSites: sitesOf(options, accounts, operations, 'socket'),
-    socketRoutes: [...usageRoutes(usage, clock), ...environmentRoutes(environments)],
+    socketRoutes: [
+      ...usageRoutes(usage, clock),
+      ...environmentRoutes(environments),
+      ...invoking.socketRoutes,
+    ],
   };
 }
 

@@ -7,8 +7,8 @@ export class HttpRequest implements RouteRequest {
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly version: ApiVersion;
+  readonly search: string;
   readonly #incoming: IncomingMessage;
-  readonly #search: string;
   readonly #gone: () => AbortSignal;
   #query: URLSearchParams | undefined;
 
@@ -23,7 +23,7 @@ export class HttpRequest implements RouteRequest {
     },
   ) {
     this.#incoming = incoming;
-    this.#search = target.search;
+    this.search = target.search;
     this.#gone = target.gone;
     this.method = incoming.method ?? '';
     this.path = target.path;
@@ -32,8 +32,12 @@ export class HttpRequest implements RouteRequest {
   }
 
   get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.#search);
+    this.#query ??= new URLSearchParams(this.search);
     return this.#query;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#incoming.socket.remoteAddress;
   }
 
   get headers(): Readonly<Record<string, string | undefined>> {

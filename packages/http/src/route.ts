@@ -11,6 +11,10 @@ export interface RouteRequest {
   /** Decoded path parameters. A wildcard is under `*`. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** The query as it was sent, without its question mark. */
+  readonly search: string;
+  /** The client's address; undefined on a Unix socket. */
+  readonly remoteAddress: string | undefined;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** The version the client asked for; the newest when it asked for none; `0.0` of an API without versions. */

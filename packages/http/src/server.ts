@@ -56,6 +56,7 @@ interface OpenSite {
   readonly dialect: Dialect;
   readonly router: Router;
   readonly matches: Site['matches'];
+  readonly fallback: Site['fallback'];
 }
 
 class Connections {
@@ -72,10 +73,11 @@ class Connections {
 
   constructor({ sites, clock, logger, openFileSender }: ServeOptions) {
     this.#openFileSender = openFileSender;
-    this.#sites = sites.map(({ dialect, routes, matches }) => ({
+    this.#sites = sites.map(({ dialect, routes, matches, fallback }) => ({
       dialect,
       router: new Router(routes),
       matches,
+      fallback,
     }));
     this.#http2 = sites.flatMap(({ routes }) => routes).find(({ http2 }) => http2 !== undefined)?.http2;
     this.#clock = clock;
@@ -240,7 +242,7 @@ class Connections {
 
   /** What the handler answers; an error becomes the dialect's reply. */
   async #reply(
-    { dialect, router }: OpenSite,
+    { dialect, router, fallback }: OpenSite,
     incoming: IncomingMessage,
     gone: () => AbortSignal,
   ): Promise<Reply> {
@@ -249,11 +251,11 @@ class Connections {
       const queryAt = url.indexOf('?');
       const target = splitVersion(queryAt === -1 ? url : url.slice(0, queryAt), dialect.versions);
       const match = router.find(incoming.method ?? '', target.path, target.version);
-      if (match === undefined) return dialect.notFound();
+      const handler = match?.route.handler ?? fallback;
+      if (handler === undefined) return dialect.notFound();
       const search = queryAt === -1 ? '' : url.slice(queryAt + 1);
-      return await match.route.handler(
-        new HttpRequest(incoming, { ...target, search, params: match.params, gone }),
-      );
+      const params = match?.params ?? {};
+      return await handler(new HttpRequest(incoming, { ...target, search, params, gone }));
     } catch (error) {
       const reply = dialect.error(error);
       if (reply.kind !== 'hijack' && reply.status >= 500 && !isSlipwayError(error, 'NotImplemented')) {

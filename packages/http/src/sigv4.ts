@@ -71,7 +71,7 @@ export function verifySigV4(
   const scope = `${day}/${region}/${service}/aws4_request`;
   const canonical = canonicalRequest(request, claim, service, payloadHash);
   const toSign = [ALGORITHM, claim.date, scope, sha256(canonical)].join('\n');
-  const key = [day, region, service, 'aws4_request'].reduce<Uint8Array | string>(hmac, `AWS4${secret}`);
+  const key = signingKey(secret, day, region, service);
   if (!isSame(hmac(key, toSign).toString('hex'), claim.signature)) {
     throw refuse(
       'InvalidSignatureException',
@@ -79,6 +79,24 @@ export function verifySigV4(
     );
   }
   return { accessKeyId, region, service };
+}
+
+/** Keys are good for a day, and a client signs with the same one again and again. */
+const signingKeys = new Map<string, Uint8Array>();
+const MAX_SIGNING_KEYS = 256;
+
+function signingKey(
+  secret: string,
+  ...scope: readonly [day: string, region: string, service: string]
+): Uint8Array {
+  const name = [secret, ...scope].join('/');
+  let key = signingKeys.get(name);
+  if (key === undefined) {
+    key = [...scope, 'aws4_request'].reduce<Uint8Array | string>(hmac, `AWS4${secret}`) as Uint8Array;
+    if (signingKeys.size >= MAX_SIGNING_KEYS) signingKeys.clear();
+    signingKeys.set(name, key);
+  }
+  return key;
 }
 
 function readClaim({ headers, query }: SignedRequest): Claim {

@@ -10,7 +10,12 @@ export const onDockerd: boolean = process.env.SLIPWAY_TEST_ENGINE === 'dockerd';
  * An engine for one test file, with `busybox:latest` loaded. When the file is done, everything is removed, and the
  * file fails if something of it is left on the host. The daemon's log is shown when a test failed.
  */
-export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
+export async function useEngine(
+  options: EngineOptions & {
+    /** Gives back what the engine keeps ready by itself, before it is looked for what is left. */
+    readonly settle?: (engine: Engine) => Promise<void>;
+  } = {},
+): Promise<Engine> {
   const engine = await Engine.start(options);
   let failed = false;
   afterEach((context) => {
@@ -28,7 +33,10 @@ export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
   const before = readHoldings(engine);
   after(async () => {
     try {
-      if (engine.isRunning && !onDockerd) await assertNoLeaks(engine, before);
+      if (engine.isRunning && !onDockerd) {
+        await options.settle?.(engine);
+        await assertNoLeaks(engine, before);
+      }
     } catch (error) {
       failed = true;
       throw error;

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostPath, isSlipwayError, SlipwayError } from '@slipway/base';
+import { hostPlatform, type Platform } from '@slipway/oci';
 import {
   buildSpec,
   lookupUser,
@@ -14,6 +15,7 @@ import type { Input } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
 import type { StepOutput } from '../solve/shared-steps.ts';
 import type { BuildSession } from '../solver.ts';
+import { explainForeign } from './emulation.ts';
 import { missingMountPoints, removeMountPoints } from './mount-points.ts';
 import type { Workspace } from './rootfs.ts';
 import { openMounts } from './run-mounts.ts';
@@ -21,9 +23,13 @@ import { openMounts } from './run-mounts.ts';
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const HOSTNAME = 'buildkitsandbox';
 const SIGKILL = 9;
+/** What the runtime, or a shell, prints of a program that the kernel does not take (ENOEXEC). */
+const NOT_FOR_THIS_MACHINE = 'Exec format error';
 
 export interface RunRequest {
   readonly operation: RunOperation;
+  /** What its programs are for. */
+  readonly platform: Platform;
   readonly inputs: readonly Input[];
   readonly session: BuildSession;
   readonly signal: AbortSignal;
@@ -47,8 +53,18 @@ export async function runCommand(
     spec.mounts.map(({ destination }) => destination),
   );
   signal.throwIfAborted();
-  const task = await start(context, workspace, spec, request);
-  await waitFor(task, operation, signal);
+  let isForeign = false;
+  const onOutput = (output: StepOutput) => {
+    isForeign ||= Buffer.from(output.bytes).includes(NOT_FOR_THIS_MACHINE);
+    request.onOutput(output);
+  };
+  try {
+    const task = await start(context, workspace, spec, { ...request, onOutput });
+    await waitFor(task, operation, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw isForeign ? explainForeign(error, request.platform, hostPlatform()) : error;
+  }
   removeMountPoints(await context.store.snapshots.upperPath(workspace.key), stubs);
 }
 

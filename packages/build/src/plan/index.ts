@@ -1,4 +1,4 @@
-export { contextVertex } from './contexts.ts';
+export { ContextSources, contextVertex } from './contexts.ts';
 export type {
   ContextSource,
   DockerfilePlan,

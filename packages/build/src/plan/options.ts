@@ -20,6 +20,8 @@ export interface PlanOptions {
   readonly platform: Platform;
   /** What the build runs on. */
   readonly buildPlatform: Platform;
+  /** Titles name the platform, as there are several in the build. */
+  readonly showsPlatform?: boolean | undefined;
   /** True for all stages, or the names of some. */
   readonly noCache: boolean | readonly string[];
   readonly context: ContextSource;

@@ -10,7 +10,7 @@ import {
   type Stage,
   type Warning,
 } from '@slipway/dockerfile';
-import { normalizePlatform, type Platform, parsePlatform } from '@slipway/oci';
+import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '@slipway/oci';
 import type { Vertex } from '../graph.ts';
 import { type Argument, platformArguments, unusedArguments } from './arguments.ts';
 import { configure } from './configure.ts';
@@ -31,10 +31,17 @@ import { addChange, DEFAULT_PATH, environment, type StageState, stepTitle } from
 export async function planDockerfile(
   dockerfile: Dockerfile,
   options: PlanOptions,
-  { resolveImage }: { readonly resolveImage: ResolveImage },
+  {
+    resolveImage,
+    contexts = new ContextSources(options.platform),
+  }: {
+    readonly resolveImage: ResolveImage;
+    /** Shared by plans that are solved together, once all are made. */
+    readonly contexts?: ContextSources | undefined;
+  },
 ): Promise<DockerfilePlan> {
   checkFrontend(dockerfile, options.buildArgs);
-  const planner = new Planner(dockerfile, options, resolveImage);
+  const planner = new Planner(dockerfile, options, { resolveImage, contexts });
   const target = findTarget(dockerfile, options.target);
   const state = withLabels(await planner.stage(target), options.labels);
   const { config, document, history, vertex, platform } = state;
@@ -108,12 +115,16 @@ class Planner {
   /** The variables of the images that were resolved. */
   readonly #imageEnv = new Map<string, readonly string[]>();
 
-  constructor(dockerfile: Dockerfile, options: PlanOptions, resolveImage: ResolveImage) {
+  constructor(
+    dockerfile: Dockerfile,
+    options: PlanOptions,
+    { resolveImage, contexts }: { resolveImage: ResolveImage; contexts: ContextSources },
+  ) {
     this.#dockerfile = dockerfile;
     this.#options = options;
     this.#resolveImage = resolveImage;
     this.epochS = epochOf(options.buildArgs);
-    this.#contexts = new ContextSources(options.platform);
+    this.#contexts = contexts;
     for (const { instructions } of dockerfile.stages) {
       for (const instruction of instructions) {
         if (instruction.kind === 'ARG') for (const { name } of instruction.args) this.declared.add(name);
@@ -219,6 +230,7 @@ class Planner {
     const platform =
       platformText === '' ? this.#options.platform : normalizePlatform(parsePlatform(platformText));
     const several = this.#dockerfile.stages.length > 1;
+    const title = from.name ?? (several ? `stage-${index}` : '');
     const { noCache } = this.#options;
     const empty: StageState = {
       name: from.name ?? String(index),
@@ -229,7 +241,7 @@ class Planner {
       args: [],
       history: [],
       steps: [],
-      titles: { prefix: from.name ?? (several ? `stage-${index}` : ''), at: 1, total: 1 },
+      titles: { prefix: `${this.#platformTitle(platform)} ${title}`.trim(), at: 1, total: 1 },
       ignoreCache:
         typeof noCache === 'boolean'
           ? noCache
@@ -250,6 +262,15 @@ class Planner {
       return { ...before, ...inherits, titles, name: own, ignoreCache: ignoreCache || before.ignoreCache };
     }
     return await this.#openImage(empty, context?.kind === 'image' ? context.reference : name);
+  }
+
+  /** `linux/amd64`, or `linux/amd64->arm64` of a stage that runs here and makes things for another platform. */
+  #platformTitle(platform: Platform): string {
+    const { showsPlatform = false, platform: target } = this.#options;
+    if (!showsPlatform) return '';
+    const text = formatPlatform(platform);
+    if (text === formatPlatform(target)) return text;
+    return `${text}->${target.os === platform.os ? target.architecture : formatPlatform(target)}`;
   }
 
   async #openImage(empty: StageState, reference: string): Promise<StageState> {

@@ -76,7 +76,13 @@ async function makeLayers(
     : await openWorkspace(context, below, signal);
   if (operation.kind === 'run') {
     try {
-      await runCommand(context, workspace, { operation, inputs, session, ...step });
+      await runCommand(context, workspace, {
+        operation,
+        platform: vertex.platform,
+        inputs,
+        session,
+        ...step,
+      });
     } catch (error) {
       if (!isSlipwayError(error) || error.reason !== 'BUILD_STEP_FAILED' || signal.aborted) throw error;
       workspace.keepSnapshot();

@@ -13,7 +13,7 @@ import { FailedSteps } from '../debug/failed-steps.ts';
 import { openDebugSession } from '../debug/open-session.ts';
 import { FileHashes } from '../files/hash.ts';
 import { KEY_PREFIX } from '../operations/rootfs.ts';
-import type { BuildHost, Solver } from '../solver.ts';
+import type { BuildHost, BuildResult, Solver } from '../solver.ts';
 import type { SolverContext } from './context.ts';
 import { SharedSteps } from './shared-steps.ts';
 import { Solve } from './solve.ts';
@@ -72,7 +72,11 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     inUse: new Map(),
   };
   return {
-    solve: (vertex, solveOptions) => new Solve(context, solveOptions).run(vertex),
+    async solve(vertex, solveOptions) {
+      const [result] = await new Solve(context, solveOptions).run([vertex]);
+      return result as BuildResult;
+    },
+    solveAll: (vertices, solveOptions) => new Solve(context, solveOptions).run(vertices),
     listFailedSteps: () => context.failedSteps.list(),
     debug: (id, debugOptions) => openDebugSession(context, id, debugOptions),
     removeFailedStep: (id) => context.failedSteps.remove(id),

@@ -1,25 +1,40 @@
 import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { Digest } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
-import type { Layers, ResultRecord } from '../cache/records.ts';
+import { bringLayers } from '../cache/bring-layers.ts';
+import { collectSteps, type StepOutcome } from '../cache/collect-steps.ts';
+import type { ResultRecord } from '../cache/records.ts';
+import type { Selection } from '../files/select.ts';
 import type { Vertex } from '../graph.ts';
 import { type Input, type LayersInput, topChainId } from '../input.ts';
-import type { BuildResult, SolveOptions } from '../solver.ts';
-import { vertexDigest } from '../vertex-digest.ts';
+import type { BuildResult, CacheImport, PortableResult, SolveOptions } from '../solver.ts';
+import { canonicalJson, vertexDigest } from '../vertex-digest.ts';
+import { asBase, isStep } from './as-base.ts';
 import type { SolverContext } from './context.ts';
-import { contentKey, definitionKey } from './keys.ts';
+import { contentKey, definitionKey, selectionHash, selectionsOf } from './keys.ts';
 import { makeStep, type StepRequest } from './make-step.ts';
 import { Report } from './report.ts';
 import type { StepControl, StepOutput } from './shared-steps.ts';
 import { SourceInputs } from './source-inputs.ts';
 
-/** One call of `Solver.solve`. */
+/** What is known of a step: made here, or elsewhere. */
+type Found =
+  | { readonly result: ResultRecord; readonly from: undefined }
+  | { readonly result: PortableResult; readonly from: CacheImport };
+
+/** One call of the solver. */
 export class Solve {
   readonly #context: SolverContext;
   readonly #options: SolveOptions;
   readonly #controller = new AbortController();
   readonly #inputs = new Map<string, Promise<Input>>();
-  readonly #definitionKeys = new Map<Vertex, Digest | undefined>();
+  readonly #definitionKeys = new Map<Vertex, Promise<Digest | undefined>>();
+  /** What files of sources hash to: they do not change while this solve holds them. */
+  readonly #folderHashes = new Map<string, Promise<string>>();
+  /** What steps came to, by their vertices' digests. */
+  readonly #outcomes = new Map<Digest, StepOutcome>();
+  /** Layers on their way from elsewhere, by their chainID. */
+  readonly #bringing = new Map<string, Promise<ResultRecord>>();
   readonly #resources = new AsyncDisposableStack();
   /** Steps that this solve has begun, and that others may go on with. */
   readonly #making = new Set<Promise<unknown>>();
@@ -28,6 +43,7 @@ export class Solve {
   #failure: unknown;
   readonly #report: Report;
   readonly #used = new Set<string>();
+  #isReleased = false;
   readonly #lease: Lease;
 
   constructor(context: SolverContext, options: SolveOptions) {
@@ -44,17 +60,19 @@ export class Solve {
     });
   }
 
-  /** Everything that was held for it is given back when this settles, but for the result's lease. */
-  async run(vertex: Vertex): Promise<BuildResult> {
+  /** Everything that was held for it is given back when this settles, but for the results' lease, which they share. */
+  async run(vertices: readonly Vertex[]): Promise<BuildResult[]> {
     const { signal } = this.#options;
     const onAbort = () => this.#stop(canceled(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     let done = false;
     try {
-      const layers = await this.#solveTop(vertex);
+      for (const vertex of vertices) this.#report.announce(vertex);
+      const results = await Promise.all(vertices.map((vertex) => this.#solveTop(vertex)));
+      for (const image of this.#sources.untouchedImages) this.#report.cached(image);
       done = true;
-      return { layers, lease: this.#lease };
+      return results;
     } catch (error) {
       this.#stop(error);
       throw this.#failure;
@@ -73,6 +91,7 @@ export class Solve {
 
   async #cleanUp(isDone: boolean): Promise<void> {
     await Promise.allSettled(this.#making);
+    await Promise.allSettled(this.#bringing.values());
     await this.#resources.disposeAsync();
     this.#release();
     if (!isDone) await this.#lease[Symbol.asyncDispose]();
@@ -85,8 +104,7 @@ export class Solve {
     this.#controller.abort(canceled(failure));
   }
 
-  async #solveTop(vertex: Vertex): Promise<Layers> {
-    this.#report.announce(vertex);
+  async #solveTop(vertex: Vertex): Promise<BuildResult> {
     const input = (await this.#input(asBase(vertex))) as LayersInput;
     const layers = await input.layers(this.#controller.signal);
     const top = topChainId(layers);
@@ -94,8 +112,15 @@ export class Solve {
       blobs: layers.map(({ blob }) => blob.digest),
       snapshots: top === undefined ? [] : [top],
     });
-    for (const image of this.#sources.untouchedImages) this.#report.cached(image);
-    return layers;
+    return {
+      layers,
+      lease: this.#lease,
+      exportCache: (mode) =>
+        collectSteps(asBase(vertex), mode, {
+          inputsOf: ({ inputs }) => inputs.map((below, at) => (at === 0 ? asBase(below) : below)),
+          outcomeOf: (step) => this.#outcomeOf(step),
+        }),
+    };
   }
 
   /** What a vertex comes to, each once. The first that fails stops the others. */
@@ -111,28 +136,28 @@ export class Solve {
   }
 
   async #step(vertex: Vertex): Promise<Input> {
-    const { records } = this.#context;
-    const fastKey = definitionKey(vertex, this.#definitionKeys);
-    const early = fastKey === undefined ? undefined : await this.#findResult(fastKey);
+    const fastKey = await this.#definitionKey(vertex);
+    const early = fastKey === undefined ? undefined : await this.#find(fastKey);
     if (early !== undefined) {
       this.#report.cachedTree(vertex);
-      return this.#use(early, this.#knownMakers(vertex));
+      return this.#use(vertex, early, [fastKey as Digest], await this.#knownMakers(vertex));
     }
     const inputs = await Promise.all(
       vertex.inputs.map((input, at) => this.#input(at === 0 ? asBase(input) : input)),
     );
-    const { signal } = this.#controller;
-    signal.throwIfAborted();
+    this.#controller.signal.throwIfAborted();
     try {
-      const key = await contentKey(this.#context, vertex, inputs, signal);
-      const known = vertex.ignoreCache ? undefined : await this.#findResult(key);
+      const key = await contentKey(vertex, inputs, (input, selection) => this.#hashOf(input, selection));
+      const keys: [Digest, ...Digest[]] = fastKey === undefined ? [key] : [key, fastKey];
+      const known = vertex.ignoreCache ? undefined : await this.#find(key);
       if (known !== undefined) {
-        if (fastKey !== undefined) records.addKey(fastKey, known.id);
+        if (fastKey !== undefined && known.from === undefined)
+          this.#context.records.addKey(fastKey, known.result.id);
         this.#report.cached(vertex);
-        return this.#use(known, makersOf(vertex, inputs, known));
+        return this.#use(vertex, known, keys, makersOf(vertex, inputs, known.result));
       }
-      const made = await this.#share(vertex, inputs, key, fastKey);
-      return this.#use(made, makersOf(vertex, inputs, made));
+      const result = await this.#share(vertex, inputs, keys);
+      return this.#use(vertex, { result, from: undefined }, keys, makersOf(vertex, inputs, result));
     } catch (error) {
       if (!this.#report.hasBegun(vertex))
         this.#report.failed(vertex, undefined, error, this.#controller.signal.aborted);
@@ -140,12 +165,37 @@ export class Solve {
     }
   }
 
+  #definitionKey(vertex: Vertex): Promise<Digest | undefined> {
+    const hashesOf = async (step: Vertex, input: number): Promise<string[] | undefined> => {
+      try {
+        const folder = await this.#input(step.inputs[input] as Vertex);
+        const wanted = selectionsOf(step).filter((selected) => selected.input === input);
+        return await Promise.all(wanted.map(({ selection }) => this.#hashOf(folder, selection)));
+      } catch {
+        // What is not there is told of where the step itself is looked at.
+        return undefined;
+      }
+    };
+    return definitionKey(vertex, hashesOf, this.#definitionKeys);
+  }
+
+  #hashOf(input: Input, selection: Selection): Promise<string> {
+    const { signal } = this.#controller;
+    if (input.kind === 'layers') return selectionHash(this.#context, input, selection, signal);
+    const name = `${input.path} ${canonicalJson(selection)}`;
+    let hash = this.#folderHashes.get(name);
+    if (hash === undefined) {
+      hash = selectionHash(this.#context, input, selection, signal);
+      this.#folderHashes.set(name, hash);
+    }
+    return hash;
+  }
+
   /** Makes it, or waits for who makes it. */
   async #share(
     vertex: Vertex,
     inputs: readonly Input[],
-    key: Digest,
-    fastKey: Digest | undefined,
+    keys: readonly [key: Digest, ...more: Digest[]],
   ): Promise<ResultRecord> {
     const digest = vertexDigest(vertex);
     let startedAtMs: number | undefined;
@@ -157,8 +207,7 @@ export class Solve {
       },
       onOutput: (output: StepOutput) => this.#options.onEvent({ kind: 'log', digest, ...output }),
     };
-    const name = `${key}${vertex.ignoreCache ? ' again' : ''}`;
-    const keys = fastKey === undefined ? [key] : [key, fastKey];
+    const name = `${keys[0]}${vertex.ignoreCache ? ' again' : ''}`;
     const { signal } = this.#controller;
     for (let isOwn = false; ; ) {
       try {
@@ -189,8 +238,18 @@ export class Solve {
     }
   }
 
+  async #find(key: string): Promise<Found | undefined> {
+    const here = await this.#findHere(key);
+    if (here !== undefined) return { result: here, from: undefined };
+    for (const from of this.#options.cacheImports ?? []) {
+      const result = from.find(key);
+      if (result !== undefined) return { result, from };
+    }
+    return undefined;
+  }
+
   /** A result of which everything is still there. */
-  async #findResult(key: string): Promise<ResultRecord | undefined> {
+  async #findHere(key: string): Promise<ResultRecord | undefined> {
     const { records, store } = this.#context;
     const result = records.findResult(key);
     const top = result?.layers.at(-1);
@@ -206,41 +265,97 @@ export class Solve {
   }
 
   /** @param madeBy the vertices of this build that its layers stand for; another build's may have made them */
-  #use(result: ResultRecord, madeBy: readonly Digest[]): Input {
-    this.#hold(result.id);
-    const { layers, id } = result;
+  #use(vertex: Vertex, { result, from }: Found, keys: readonly Digest[], madeBy: readonly Digest[]): Input {
+    this.#outcomes.set(vertexDigest(vertex), { keys, result, from });
+    if (from === undefined) this.#hold(result.id);
+    const { layers } = result;
     const lowest = layers.length - madeBy.length;
     return {
       kind: 'layers',
       identity: topChainId(layers) ?? 'scratch',
-      layers: async () => layers.map((layer, at) => ({ ...layer, madeBy: madeBy[at - lowest] })),
+      layers: async () => {
+        if (from !== undefined) await this.#bring(vertex, { result, from }, keys);
+        return layers.map((layer, at) => ({ ...layer, madeBy: madeBy[at - lowest] }));
+      },
       madeBy,
-      recordId: id,
+      recordId: from === undefined ? result.id : undefined,
     };
   }
 
-  /** Of a result whose inputs are not looked at. */
-  #knownMakers(vertex: Vertex): Digest[] {
-    const [below, linked] = vertex.inputs;
-    const key = definitionKey(vertex, this.#definitionKeys);
-    if (below === undefined || key === undefined || !isStep(vertex)) return [];
-    if (vertex.operation.kind === 'merge' && linked !== undefined) {
-      return [...this.#knownMakers(below), ...this.#knownMakers(linked)];
+  /** Fetches what was made elsewhere, once, and records it as if it had been made here. */
+  async #bring(
+    vertex: Vertex,
+    { result, from }: Extract<Found, { from: CacheImport }>,
+    keys: readonly Digest[],
+  ): Promise<void> {
+    const name = topChainId(result.layers) ?? '';
+    let bringing = this.#bringing.get(name);
+    if (bringing === undefined) {
+      bringing = this.#fetch(vertex, { result, from }, keys);
+      this.#bringing.set(name, bringing);
     }
-    const adds = this.#context.records.findResult(key)?.sizeBytes !== 0;
-    return [...this.#knownMakers(below), ...(adds ? [vertexDigest(vertex)] : [])];
+    const record = await bringing;
+    for (const key of keys) this.#context.records.addKey(key, record.id);
+    this.#outcomes.set(vertexDigest(vertex), { keys, result: record, from: undefined });
+  }
+
+  async #fetch(
+    vertex: Vertex,
+    { result, from }: Extract<Found, { from: CacheImport }>,
+    keys: readonly Digest[],
+  ): Promise<ResultRecord> {
+    const { store, records, random, clock } = this.#context;
+    await bringLayers(store, result, from, {
+      lease: this.#lease,
+      signal: this.#controller.signal,
+      onProgress: ({ digest, size }, currentBytes) =>
+        this.#report.progress(vertex, digest, {
+          currentBytes,
+          totalBytes: size,
+          done: currentBytes === size,
+        }),
+    });
+    const lastUsedAtMs = clock.nowMs();
+    const record = { ...result, id: random.hex(12), parents: [], lastUsedAtMs, usageCount: 0 };
+    records.addResult(record, keys);
+    this.#hold(record.id);
+    return record;
+  }
+
+  /** Of a result whose inputs are not looked at. */
+  async #knownMakers(vertex: Vertex): Promise<Digest[]> {
+    const [first, linked] = vertex.inputs;
+    const key = await this.#definitionKey(vertex);
+    if (first === undefined || key === undefined || !isStep(vertex)) return [];
+    if (vertex.operation.kind === 'merge' && linked !== undefined) {
+      return [...(await this.#knownMakers(asBase(first))), ...(await this.#knownMakers(linked))];
+    }
+    const found = await this.#find(key);
+    const below = await this.#knownMakers(asBase(first));
+    return found?.result.sizeBytes === 0 ? below : [...below, vertexDigest(vertex)];
+  }
+
+  /** What is known of a step after the solve, also of one that was not looked at because what stands on it was known. */
+  async #outcomeOf(vertex: Vertex): Promise<StepOutcome | undefined> {
+    if (!isStep(vertex)) return undefined;
+    const known = this.#outcomes.get(vertexDigest(vertex));
+    if (known !== undefined) return known;
+    const key = await this.#definitionKey(vertex);
+    const found = key === undefined ? undefined : await this.#find(key);
+    return key === undefined || found === undefined ? undefined : { keys: [key], ...found };
   }
 
   /** Nothing prunes it until the solve has ended. */
   #hold(id: string): void {
     const { inUse } = this.#context;
-    if (this.#used.has(id)) return;
+    if (this.#isReleased || this.#used.has(id)) return;
     this.#used.add(id);
     inUse.set(id, (inUse.get(id) ?? 0) + 1);
   }
 
   #release(): void {
     const { inUse, records, clock } = this.#context;
+    this.#isReleased = true;
     for (const id of this.#used) {
       const left = (inUse.get(id) ?? 1) - 1;
       if (left === 0) inUse.delete(id);
@@ -250,42 +365,15 @@ export class Solve {
   }
 }
 
-function makersOf(vertex: Vertex, inputs: readonly Input[], { sizeBytes }: ResultRecord): Digest[] {
+function makersOf(
+  vertex: Vertex,
+  inputs: readonly Input[],
+  { sizeBytes }: Pick<ResultRecord, 'sizeBytes'>,
+): Digest[] {
   const [below, linked] = inputs.map((input) => (input.kind === 'layers' ? input.madeBy : []));
   if (vertex.operation.kind === 'merge') return [...(below ?? []), ...(linked ?? [])];
   return [...(below ?? []), ...(sizeBytes === 0 ? [] : [vertexDigest(vertex)])];
 }
-
-const isStep = ({ operation }: Vertex): boolean => ['files', 'run', 'merge'].includes(operation.kind);
-
-/** What others stand on has layers: a source that has none is copied into one. */
-const asBase = (vertex: Vertex): Vertex =>
-  ['local', 'http', 'git'].includes(vertex.operation.kind) ? copyOf(vertex) : vertex;
-
-const copyOf = (vertex: Vertex): Vertex => ({
-  operation: {
-    kind: 'files',
-    actions: [
-      {
-        kind: 'copy',
-        from: 1,
-        source: '/',
-        destination: '/',
-        owner: undefined,
-        mode: undefined,
-        contentsOnly: true,
-        unpack: false,
-        parents: false,
-        excludes: [],
-        allowNothing: true,
-      },
-    ],
-  },
-  inputs: [{ ...vertex, operation: { kind: 'scratch' }, inputs: [], title: 'scratch' }, vertex],
-  title: vertex.title,
-  ignoreCache: false,
-  platform: vertex.platform,
-});
 
 const canceled = (cause: unknown): SlipwayError =>
   isSlipwayError(cause, 'Canceled')

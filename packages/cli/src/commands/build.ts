@@ -28,7 +28,11 @@ export default defineCommand({
     ssh: list('Agent for steps that mount one: default, or ID=SOCKET'),
     'no-cache': boolean('Run every step again'),
     pull: boolean('Look for newer base images'),
-    platform: text('Platform, as in linux/amd64'),
+    platform: text('Platform, as in linux/amd64; several with commas between'),
+    'cache-from': list("Look for steps in another builder's cache: an image, or type=registry,ref=NAME"),
+    'cache-to': list('Give the steps away: type=inline, or type=registry,ref=NAME[,mode=max]'),
+    provenance: text('Say with the image how it was built: true, or mode=min|max'),
+    sbom: boolean('Say with the image what is in it'),
     network: text('Network of the steps: default, none or host'),
     'add-host': list('Name in the hosts file of the steps, NAME:ADDRESS'),
     output: text('Instead of an image: type=local|tar|oci|docker,dest=PATH', { short: 'o' }),
@@ -42,6 +46,11 @@ export default defineCommand({
     ['build --secret id=token,src=token.txt -t app .', 'with a secret that no layer keeps'],
     ['build --ssh default -t app .', 'with the keys of your ssh agent, for RUN --mount=type=ssh'],
     ['build -o out .', "the last stage's files, into a folder"],
+    [
+      'build --cache-from reg.example/app:cache --cache-to type=registry,ref=reg.example/app:cache,mode=max -t app .',
+      'with the steps that another machine made',
+    ],
+    ['build --platform linux/amd64,linux/arm64 -t reg.example/app .', 'for two platforms, under one name'],
   ],
   async run(context, { flags, args }) {
     const { stdin, stdout, stderr, env } = context;
@@ -62,6 +71,10 @@ export default defineCommand({
         nocache: flags['no-cache'],
         pull: flags.pull,
         platform: flags.platform,
+        cachefrom: flags['cache-from'],
+        cacheto: flags['cache-to'],
+        provenance: flags.provenance === 'false' ? '' : flags.provenance,
+        sbom: flags.sbom ? 'true' : '',
         networkmode: flags.network,
         extrahosts: flags['add-host'],
         output: flags.check

@@ -36,6 +36,8 @@ export function openAccounts(options: AccountsOptions): AccountService {
 export class AccountService implements Accounts {
   readonly #records: AccountRecords;
   readonly #accounts: Map<string, AccountRecord>;
+  /** Those that sign: every request names its own. */
+  readonly #keys = new Map<string, AccessKey>();
   readonly #passwords: PasswordCheck;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -95,6 +97,7 @@ export class AccountService implements Accounts {
     this.#get(name);
     this.#records.delete(name);
     this.#accounts.delete(name);
+    this.#keys.clear();
   }
 
   async admit(headers: Readonly<Record<string, string | undefined>>): Promise<KnownVisitor> {
@@ -178,7 +181,11 @@ export class AccountService implements Accounts {
   }
 
   findAccessKey(accessKeyId: string): AccessKey | undefined {
-    return this.#records.findKey(accessKeyId);
+    const known = this.#keys.get(accessKeyId);
+    if (known !== undefined) return known;
+    const key = this.#records.findKey(accessKeyId);
+    if (key !== undefined) this.#keys.set(accessKeyId, key);
+    return key;
   }
 
   listAccessKeys(name?: string): readonly Omit<AccessKey, 'secretAccessKey'>[] {
@@ -189,6 +196,7 @@ export class AccountService implements Accounts {
   }
 
   removeAccessKey(accessKeyId: string): void {
+    this.#keys.delete(accessKeyId);
     if (!this.#records.deleteKey(accessKeyId)) {
       throw new SlipwayError('NotFound', `there is no access key "${accessKeyId}"`);
     }

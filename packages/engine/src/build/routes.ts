@@ -21,6 +21,8 @@ import {
 } from '@slipway/http';
 import { progressOf } from '../images/index.ts';
 import { parseRegistryConfig } from '../transfer/index.ts';
+import { parseAttestations } from './attest/request.ts';
+import { type CacheEntry, type CacheTarget, parseCacheTarget, parseCacheText } from './cache/entries.ts';
 import { prepareClassicBuild, runClassicBuild } from './classic/build.ts';
 import type { PreparedBuild } from './classic/prepared.ts';
 import { errorMessageOf } from './classic/progress.ts';
@@ -113,6 +115,15 @@ async function ownBuild(
     throw new SlipwayError('InvalidArgument', `unknown output "${output}": use ${OUTPUTS.join(', ')}`);
   }
   const asked = readClassicRequest(query);
+  const cacheTo = queryList(query, 'cacheto').map(parseCacheText).map(parseOwnTarget);
+  const attestations = parseAttestations(
+    Object.fromEntries(
+      ['provenance', 'sbom'].flatMap((kind) => {
+        const value = queryText(query, kind);
+        return value === undefined ? [] : [[`attest:${kind}`, value === 'true' ? '' : value]];
+      }),
+    ),
+  );
   const credentials = parseRegistryConfig(headers['x-registry-config']);
   const secrets = readSecrets(headers['x-slipway-build-secrets']);
   const sessionId = queryText(query, 'session');
@@ -130,9 +141,20 @@ async function ownBuild(
         )
       : await prepareClassicBuild(builds, asked, { body, credentials, secrets, sshAgent, signal });
   const lines = async function* () {
-    for await (const message of runOwnBuild(builds, { prepared, output }, signal)) yield jsonLine(message);
+    for await (const message of runOwnBuild(builds, { prepared, output, cacheTo, attestations }, signal))
+      yield jsonLine(message);
   };
   return stream(200, 'application/json', lines());
+}
+
+/** @throws NotImplemented for a folder: this client has no session over which it could be written */
+function parseOwnTarget(entry: CacheEntry): CacheTarget {
+  const target = parseCacheTarget(entry);
+  if (target.type !== 'local') return target;
+  throw new SlipwayError(
+    'NotImplemented',
+    '--cache-to type=local is not written by slipway build: use type=registry or inline, or docker buildx build',
+  );
 }
 
 async function* messages(builds: BuildService, prepared: PreparedBuild, outer: AbortSignal) {

@@ -6,19 +6,34 @@ import type {
   BuildHost,
   BuildResult,
   BuildSession,
+  CacheImport,
+  ContextSources,
   DockerfilePlan,
   PlanOptions,
   Solver,
 } from '@slipway/build';
-import { planDockerfile } from '@slipway/build';
+import { planDockerfile, writeInlineCache } from '@slipway/build';
+import type { Credentials } from '@slipway/distribution/client';
 import { parseDockerfile } from '@slipway/dockerfile';
-import type { Reference } from '@slipway/oci';
+import { computeDigest, type Descriptor, type Reference } from '@slipway/oci';
 import type { Runtime } from '@slipway/runtime';
 import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
-import type { Image, ImageService } from '../images/index.ts';
+import type { ImageParts, ImageService, ImageStatement } from '../images/index.ts';
+import type { TransferService } from '../transfer/index.ts';
+import { type BuildFacts, provenanceOf } from './attest/provenance.ts';
+import type { AttestationRequest } from './attest/request.ts';
+import type { CacheSource } from './cache/entries.ts';
+import { pushCache, writeCache } from './cache/export.ts';
+import { importCache } from './cache/import.ts';
 import { type ArchiveOptions, exportArchive } from './export/export-archive.ts';
-import { builtConfig, exportImage } from './export/export-image.ts';
+import {
+  type Built,
+  type BuiltImage,
+  type ExportedImage,
+  exportImages,
+  partsOf,
+} from './export/export-image.ts';
 import { exportTar, openFiles } from './export/open-files.ts';
 import { type BuildRecord, BuildRecords } from './records.ts';
 
@@ -27,6 +42,7 @@ export interface BuildServiceOptions {
   readonly host: BuildHost;
   readonly store: Store;
   readonly images: ImageService;
+  readonly transfer: TransferService;
   readonly runtime: Runtime;
   readonly events: EventBus;
   readonly clock: Clock;
@@ -44,6 +60,8 @@ export interface BuildCall {
   readonly signal: AbortSignal;
 }
 
+type WithoutContext<F> = F extends (context: never, ...rest: infer R) => unknown ? R : never;
+
 /** What a build needs to be known by in the history. */
 export interface BuildName {
   readonly name: string;
@@ -56,6 +74,7 @@ export class BuildService {
   readonly solver: Solver;
   readonly scratchRoot: HostPath;
   readonly random: Random;
+  readonly clock: Clock;
   readonly #given: BuildServiceOptions;
   readonly #records: BuildRecords;
   readonly #running = new Map<string, AbortController>();
@@ -67,6 +86,7 @@ export class BuildService {
     this.solver = given.solver;
     this.scratchRoot = given.scratchRoot;
     this.random = given.random;
+    this.clock = given.clock;
     this.#records = new BuildRecords(given.store.database);
   }
 
@@ -77,12 +97,13 @@ export class BuildService {
   plan(
     text: string,
     options: PlanOptions & { readonly pull: boolean; readonly fileName?: string },
-    { session, signal }: BuildCall,
+    { session, signal, contexts }: BuildCall & { readonly contexts?: ContextSources | undefined },
   ): Promise<DockerfilePlan> {
     const { pull, fileName = 'Dockerfile' } = options;
     return planDockerfile(parseDockerfile(text, { name: fileName }), options, {
       resolveImage: (reference, platform) =>
         this.#given.host.resolveImage(reference, { platform, pull, session, signal }),
+      contexts,
     });
   }
 
@@ -94,29 +115,103 @@ export class BuildService {
   /** @see Solver.solve */
   solve(
     plan: Pick<DockerfilePlan, 'vertex'>,
-    { session, signal, onEvent }: BuildCall & { readonly onEvent: (event: BuildEvent) => void },
+    options: BuildCall & {
+      readonly onEvent: (event: BuildEvent) => void;
+      readonly cacheImports?: readonly CacheImport[] | undefined;
+    },
   ): Promise<BuildResult> {
-    return this.solver.solve(plan.vertex, { session, signal, onEvent });
+    return this.solver.solve(plan.vertex, options);
   }
 
-  /** Makes an image of the engine. @see exportImage */
-  exportImage(plan: DockerfilePlan, result: BuildResult, references: readonly Reference[]): Promise<Image> {
-    return exportImage({ ...this.#given, records: this.#records }, { plan, result, references });
+  /** Several plans that share what they can. @see Solver.solveAll */
+  solveAll(
+    plans: readonly Pick<DockerfilePlan, 'vertex'>[],
+    options: Parameters<BuildService['solve']>[1],
+  ): Promise<BuildResult[]> {
+    return this.solver.solveAll(
+      plans.map(({ vertex }) => vertex),
+      options,
+    );
+  }
+
+  /** Makes an image of the engine of what was built, for one platform or several. @see exportImages */
+  exportImages(images: readonly BuiltImage[], references: readonly Reference[]): Promise<ExportedImage> {
+    return exportImages({ ...this.#given, records: this.#records }, { images, references });
+  }
+
+  /** Sends what was built to a registry. @returns what the name means there now */
+  async push(
+    images: readonly BuiltImage[],
+    { reference, credentials }: { reference: Reference; credentials: Credentials | undefined },
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
+    const { store, transfer } = this.#given;
+    await using lease = store.leases.acquire({
+      resources: { blobs: images.flatMap(({ result }) => result.layers.map(({ blob }) => blob.digest)) },
+    });
+    const parts = images.map((image) => this.#partsOf(image));
+    const own = parts
+      .map(({ configBytes }) => this.#given.images.find(computeDigest(configBytes)))
+      .find((image) => image !== undefined);
+    return await transfer.pushImages({ reference, credentials, images: parts, own, lease }, signal);
   }
 
   /** An OCI layout or a docker-archive. @see exportArchive */
   exportArchive(
-    plan: DockerfilePlan,
-    result: BuildResult,
-    { format, references }: Pick<ArchiveOptions, 'format' | 'references'>,
+    images: readonly BuiltImage[],
+    options: Pick<ArchiveOptions, 'format' | 'references'>,
   ): AsyncIterable<Uint8Array> {
-    const configBytes = this.configOf(plan, result);
-    return exportArchive(this.#given.store, { format, configBytes, layers: result.layers, plan, references });
+    const parts = images.map((image) => this.#partsOf(image));
+    return exportArchive(this.#given.store, { ...options, images: parts });
   }
 
-  /** The exact bytes of the image's configuration. */
-  configOf(plan: DockerfilePlan, result: BuildResult): Buffer {
-    return builtConfig({ ...this.#given, records: this.#records }, plan, result);
+  #partsOf(image: BuiltImage): ImageParts {
+    return partsOf({ ...this.#given, records: this.#records }, image);
+  }
+
+  /** What is to be said about an image that was built. */
+  async attest(
+    built: Built,
+    { provenance, sbom }: AttestationRequest,
+    { facts, signal }: { readonly facts: BuildFacts; readonly signal: AbortSignal },
+  ): Promise<ImageStatement[]> {
+    const { clock, images } = this.#given;
+    const { plan, result } = built;
+    const statements: ImageStatement[] = [];
+    if (sbom) {
+      const id = computeDigest(this.#partsOf({ ...built, statements: [] }).configBytes);
+      const subject = { image: { name: facts.name, id, purl: undefined }, layers: result.layers };
+      const { text } = await images.sbomOfLayers(subject, { format: 'spdx-json', signal });
+      statements.push({ predicateType: 'https://spdx.dev/Document', predicate: JSON.parse(text) });
+    }
+    if (provenance !== undefined) {
+      const layers = result.layers.map(({ blob }) => blob);
+      statements.push(provenanceOf({ plan, layers }, provenance, facts, clock.nowMs()));
+    }
+    return statements;
+  }
+
+  /** Reads what other builders' caches say. @see importCache */
+  importCache(
+    source: CacheSource,
+    asking: Parameters<typeof importCache>[2],
+  ): ReturnType<typeof importCache> {
+    return importCache(this.#given, source, asking);
+  }
+
+  /** Sends the cache of what was built to a registry. @see pushCache */
+  pushCache(...given: WithoutContext<typeof pushCache>): Promise<Descriptor> {
+    return pushCache(this.#given, ...given);
+  }
+
+  /** Writes the cache of what was built into a folder of the client. @see writeCache */
+  writeCache(...given: WithoutContext<typeof writeCache>): Promise<Descriptor> {
+    return writeCache(this.#given, ...given);
+  }
+
+  /** What an image's configuration is to say of the steps that made it. */
+  async inlineCacheOf({ exportCache: steps, layers }: BuildResult): Promise<string> {
+    return writeInlineCache(await steps('min'), layers);
   }
 
   /** The file system alone, as an archive. */

@@ -108,8 +108,18 @@ export async function removeSandboxes(context: ContainerContext, label: string):
   const left = context.registry
     .list()
     .filter(({ definition }) => definition.config.Labels?.[label] !== undefined);
-  await Promise.all(left.map((container) => remove(context, container)));
+  await Promise.all(left.map((container) => removeLeftOver(context, container)));
   return left.length;
+}
+
+async function removeLeftOver(context: ContainerContext, container: Container): Promise<void> {
+  try {
+    // That it was frozen is written down nowhere but in its cgroup, and a frozen process does not die.
+    if (isRunning(container.state)) await container.task?.resume();
+  } catch (error) {
+    if (!isSlipwayError(error, 'NotFound', 'FailedPrecondition')) throw error;
+  }
+  await remove(context, container);
 }
 
 async function remove(context: ContainerContext, container: Container): Promise<void> {

@@ -1,6 +1,7 @@
 import { SlipwayError } from '@slipway/base';
 import {
   computeChainIds,
+  type Descriptor,
   type Digest,
   formatFamiliar,
   formatReference,
@@ -25,10 +26,13 @@ export class ImageCatalog {
   readonly #images = new Map<ImageId, Image>();
   /** Full names, with a tag or a digest. */
   readonly #references = new Map<string, ImageId>();
+  /** Of the names that stand for more than their image: for several platforms, or with statements about it. */
+  readonly #indexes = new Map<string, Descriptor>();
 
   constructor(records: ImageRecords) {
     this.#records = records;
     for (const { name, imageId } of records.references()) this.#references.set(name, imageId);
+    for (const { name, descriptor } of records.indexes()) this.#indexes.set(name, descriptor);
     for (const record of records.images()) this.#put(record);
   }
 
@@ -87,22 +91,30 @@ export class ImageCatalog {
     return found;
   }
 
+  /** The index that a name stands for; undefined for one that stands for its image alone, and for an id. */
+  indexOf(text: string): Descriptor | undefined {
+    const reference = tryParse(text);
+    return reference === undefined
+      ? undefined
+      : this.#indexes.get(formatReference(withDefaultTag(reference)));
+  }
+
   /** Records the image, and its names with it in one transaction. One that is there keeps its record. */
-  add(record: ImageRecord, references: readonly Reference[], nowMs: number): Image {
+  add(record: ImageRecord, references: readonly Reference[], nowMs: number, index?: Descriptor): Image {
     this.#records.transaction(() => {
       if (!this.#images.has(record.id)) this.#records.insert(record);
       for (const reference of references) {
-        this.#records.putReference(formatReference(reference), record.id, nowMs);
+        this.#records.putReference(formatReference(reference), record.id, nowMs, index);
       }
     });
     if (!this.#images.has(record.id)) this.#put(record);
-    for (const reference of references) this.#point(reference, record.id, nowMs);
+    for (const reference of references) this.#point(reference, record.id, nowMs, index);
     return this.#images.get(record.id) as Image;
   }
 
-  tag(reference: Reference, id: ImageId, nowMs: number): void {
-    this.#records.putReference(formatReference(reference), id, nowMs);
-    this.#point(reference, id, nowMs);
+  tag(reference: Reference, id: ImageId, nowMs: number, index?: Descriptor): void {
+    this.#records.putReference(formatReference(reference), id, nowMs, index);
+    this.#point(reference, id, nowMs, index);
   }
 
   untag(reference: Reference): void {
@@ -111,6 +123,7 @@ export class ImageCatalog {
     if (id === undefined) return;
     this.#records.deleteReference(name);
     this.#references.delete(name);
+    this.#indexes.delete(name);
     this.#refresh(id);
   }
 
@@ -118,18 +131,25 @@ export class ImageCatalog {
   delete(id: ImageId): void {
     this.#records.delete(id);
     this.#images.delete(id);
-    for (const [name, target] of this.#references) if (target === id) this.#references.delete(name);
+    for (const [name, target] of this.#references) {
+      if (target !== id) continue;
+      this.#references.delete(name);
+      this.#indexes.delete(name);
+    }
   }
 
   /** What must be kept for the images there are. */
   roots(): ImageRoots {
     const images = [...this.#images.values()];
     return {
-      blobs: images.flatMap((image) => [
-        image.manifest.digest,
-        image.id,
-        ...image.layers.map((layer) => layer.digest),
-      ]),
+      blobs: [
+        ...images.flatMap((image) => [
+          image.manifest.digest,
+          image.id,
+          ...image.layers.map((layer) => layer.digest),
+        ]),
+        ...[...this.#indexes.values()].map(({ digest }) => digest),
+      ],
       snapshots: images.flatMap((image) => image.chainIds),
     };
   }
@@ -160,8 +180,10 @@ export class ImageCatalog {
     return found;
   }
 
-  #point(reference: Reference, id: ImageId, nowMs: number): void {
+  #point(reference: Reference, id: ImageId, nowMs: number, index: Descriptor | undefined): void {
     const name = formatReference(reference);
+    if (index === undefined) this.#indexes.delete(name);
+    else this.#indexes.set(name, index);
     const before = this.#references.get(name);
     this.#references.set(name, id);
     if (before !== undefined && before !== id) this.#refresh(before);

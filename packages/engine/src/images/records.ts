@@ -17,6 +17,10 @@ const MIGRATIONS = [
      image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX image_references_by_image ON image_references (image_id);`,
+  `CREATE TABLE image_indexes (
+     name TEXT PRIMARY KEY REFERENCES image_references (name) ON DELETE CASCADE,
+     descriptor TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 interface ImageRow {
@@ -75,9 +79,21 @@ export class ImageRecords {
       );
   }
 
-  /** Points the name at the image, whatever it pointed at before. */
-  putReference(name: string, id: ImageId, taggedAtMs: number): void {
+  /** The names that stand for an index, of which their image is one. */
+  indexes(): { readonly name: string; readonly descriptor: Descriptor }[] {
+    return this.#database
+      .prepare('SELECT name, descriptor FROM image_indexes')
+      .all()
+      .map((row) => ({
+        name: row.name as string,
+        descriptor: JSON.parse(row.descriptor as string) as Descriptor,
+      }));
+  }
+
+  /** Points the name at the image, and at an index where that is given, whatever it pointed at before. */
+  putReference(name: string, id: ImageId, taggedAtMs: number, index?: Descriptor): void {
     this.#database.transaction(() => {
+      this.#database.prepare('DELETE FROM image_indexes WHERE name = ?').run(name);
       this.#database
         .prepare(
           `INSERT INTO image_references (name, image_id) VALUES (?, ?)
@@ -85,6 +101,10 @@ export class ImageRecords {
         )
         .run(name, id);
       this.#database.prepare('UPDATE images SET last_tagged_at_ms = ? WHERE id = ?').run(taggedAtMs, id);
+      if (index === undefined) return;
+      this.#database
+        .prepare('INSERT INTO image_indexes (name, descriptor) VALUES (?, ?)')
+        .run(name, JSON.stringify(index));
     });
   }
 

@@ -9,6 +9,7 @@ import {
 import type { Lease, UnpackProgress, UnpackRequest } from '@slipway/store';
 import type { ImageContext } from './context.ts';
 import type { Image } from './image.ts';
+import { manifestBytes } from './image-documents.ts';
 
 /** An image whose layers are blobs of the store already, all held by a lease. */
 export interface NewImage {
@@ -18,6 +19,8 @@ export interface NewImage {
   /** The exact bytes of the manifest it came with; one is made when it came without. */
   readonly manifestBytes?: { readonly bytes: Uint8Array; readonly mediaType: string } | undefined;
   readonly references: readonly Reference[];
+  /** What the names stand for, where that is more than this image: an index in the store that names it. */
+  readonly index?: Descriptor | undefined;
 }
 
 export interface RegisterOptions {
@@ -34,14 +37,15 @@ export interface RegisterOptions {
  */
 export async function registerImage(
   context: ImageContext,
-  { configBytes, layers, manifestBytes, references }: NewImage,
+  { configBytes, layers, manifestBytes: given, references, index }: NewImage,
   { lease, signal, ahead, onProgress }: RegisterOptions,
 ): Promise<Image> {
   const { store, catalog, clock } = context;
   const document = parseImageConfig(configBytes);
   const diffIds = document.rootfs.diff_ids;
   const config = await store.content.write(configBytes);
-  const manifest = manifestBytes ?? makeManifest({ digest: config.digest, size: config.sizeBytes }, layers);
+  const described = { mediaType: MediaType.ociConfig, digest: config.digest, size: config.sizeBytes };
+  const manifest = given ?? { bytes: manifestBytes(described, layers), mediaType: MediaType.ociManifest };
   const manifestBlob = await store.content.write(manifest.bytes);
   const chainIds = computeChainIds(diffIds);
   lease.add({ blobs: [config.digest, manifestBlob.digest], snapshots: chainIds });
@@ -67,19 +71,6 @@ export async function registerImage(
     },
     references,
     clock.nowMs(),
+    index,
   );
-}
-
-/** The manifest of an image that came without one: the same bytes for the same image, wherever it is made. */
-function makeManifest(
-  config: Pick<Descriptor, 'digest' | 'size'>,
-  layers: readonly Descriptor[],
-): { bytes: Uint8Array; mediaType: string } {
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: MediaType.ociManifest,
-    config: { mediaType: MediaType.ociConfig, ...config },
-    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
-  };
-  return { bytes: Buffer.from(JSON.stringify(manifest)), mediaType: MediaType.ociManifest };
 }

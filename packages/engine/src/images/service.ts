@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Filters, ProgressMessage } from '@slipway/api/docker';
 import { type Clock, errorMessage, type HostPath, type Logger } from '@slipway/base';
-import type { Digest, ImageId, Reference } from '@slipway/oci';
+import type { Descriptor, Digest, ImageId, Reference } from '@slipway/oci';
 import type { Collected, Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage, bootstrapRecipe } from './bootstrap.ts';
@@ -19,7 +19,7 @@ import { ImageRecords } from './records.ts';
 import { type NewImage, type RegisterOptions, registerImage } from './register.ts';
 import { type RemovedImage, type RemoveOptions, removeImage } from './remove.ts';
 import { saveImages } from './save.ts';
-import type { Sbom, SbomOptions } from './sbom/sbom.ts';
+import type { LayersSubject, Sbom, SbomOptions } from './sbom/sbom.ts';
 import { tagImage } from './tag.ts';
 
 export interface ImageServiceOptions {
@@ -153,6 +153,12 @@ export class ImageService {
     return await imageSbom(this.#context, reference, options);
   }
 
+  /** The same of layers that are no image yet. @see layersSbom */
+  async sbomOfLayers(subject: LayersSubject, options: SbomOptions): Promise<Sbom> {
+    const { layersSbom } = await import('./sbom/sbom.ts');
+    return await layersSbom(this.#context, subject, options);
+  }
+
   load(archive: AsyncIterable<Uint8Array>, options: LoadOptions): AsyncGenerator<ProgressMessage> {
     return loadImages(this.#context, archive, options);
   }
@@ -193,6 +199,11 @@ export class ImageService {
     const image = catalog.get(id);
     const isNamed = references.every((reference) => catalog.findByReference(reference)?.id === id);
     return isNamed ? image : catalog.add(image, references, clock.nowMs());
+  }
+
+  /** The index that a name stands for beside its image. */
+  indexOf(reference: string): Descriptor | undefined {
+    return this.#context.catalog.indexOf(reference);
   }
 
   /** The tags of a repository and what they name, in order. */

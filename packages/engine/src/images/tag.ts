@@ -9,7 +9,7 @@ import { type ImageContext, publish } from './context.ts';
 export function tagImage(context: ImageContext, source: string, repository: string, tag: string): void {
   const image = context.catalog.get(source);
   const reference = targetReference(repository, tag);
-  context.catalog.tag(reference, image.id, context.clock.nowMs());
+  context.catalog.tag(reference, image.id, context.clock.nowMs(), context.catalog.indexOf(source));
   publish(context, 'tag', image.id, formatFamiliar(reference));
 }
 

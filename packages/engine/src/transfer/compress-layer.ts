@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { SlipwayError } from '@slipway/base';
-import type { Digest } from '@slipway/oci';
+import { type Descriptor, type Digest, layerCompression, MediaType } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import type { TransferContext } from './context.ts';
 import type { Twin } from './records.ts';
@@ -49,6 +49,32 @@ export async function compressLayer(
   const twin = { digest, sizeBytes };
   records.putTwin(plain, twin, clock.nowMs());
   return twin;
+}
+
+/**
+ * The gzip'd form of a plain layer, any other layer as it is. One that was made before is not made again where it is wanted
+ * no more (`isThere`).
+ */
+export async function compressedLayer(
+  context: TransferContext,
+  layer: Descriptor,
+  {
+    lease,
+    signal,
+    isThere,
+  }: {
+    readonly lease: Lease;
+    readonly signal: AbortSignal;
+    readonly isThere: (digest: Digest) => Promise<boolean>;
+  },
+): Promise<Descriptor> {
+  if (layerCompression(layer.mediaType) !== 'none') return layer;
+  const earlier = context.records.findTwin(layer.digest);
+  const isKnown = earlier !== undefined && (await isThere(earlier.digest));
+  const { digest, sizeBytes } = isKnown
+    ? earlier
+    : await compressLayer(context, layer.digest, { lease, signal, onProgress: () => {} });
+  return { mediaType: MediaType.ociLayerGzip, digest, size: sizeBytes };
 }
 
 async function* counted(source: AsyncIterable<Uint8Array>, onProgress: (readBytes: number) => void) {

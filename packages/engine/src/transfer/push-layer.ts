@@ -1,21 +1,17 @@
 import { shortId } from '@slipway/base';
 import type { PushableBlob, Repository } from '@slipway/distribution/client';
-import {
-  type Descriptor,
-  type Digest,
-  familiarName,
-  layerCompression,
-  MediaType,
-  parseReference,
-} from '@slipway/oci';
+import { type Descriptor, type Digest, familiarName, layerCompression, parseReference } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
 import { byteProgress, type Image, type Report } from '../images/index.ts';
 import { compressLayer } from './compress-layer.ts';
 import type { TransferContext } from './context.ts';
 import type { Twin } from './records.ts';
 
-interface OneLayer {
-  readonly image: Image;
+export interface OneLayer {
+  /** The media type of its gzip'd form. */
+  readonly gzipType: string;
+  /** Paths of repositories of the same registry that may have it. */
+  readonly known: readonly string[];
   readonly layer: Descriptor;
   /** What people are told of it: its diffID. */
   readonly id: Digest;
@@ -54,13 +50,14 @@ async function pushCompressed(
   report: Report,
   signal: AbortSignal,
 ): Promise<Descriptor> {
-  const { image, layer, id, lease } = push;
+  const { gzipType, layer, id, lease } = push;
   const { content } = context.store;
-  const mediaType =
-    image.manifest.mediaType === MediaType.dockerManifest
-      ? MediaType.dockerLayerGzip
-      : MediaType.ociLayerGzip;
-  const descriptorOf = ({ digest, sizeBytes }: Twin) => ({ ...layer, mediaType, digest, size: sizeBytes });
+  const descriptorOf = ({ digest, sizeBytes }: Twin) => ({
+    ...layer,
+    mediaType: gzipType,
+    digest,
+    size: sizeBytes,
+  });
   let making: Promise<Twin> | undefined;
   const make = () => {
     const onProgress = byteProgress(report, context.clock, {
@@ -94,18 +91,13 @@ async function pushCompressed(
 
 async function send(
   context: TransferContext,
-  { image, id, repository }: OneLayer,
+  { known, id, repository }: OneLayer,
   blob: Pick<PushableBlob, 'open'> & { readonly descriptor: Descriptor },
   report: Report,
   signal: AbortSignal,
 ): Promise<void> {
   const { descriptor } = blob;
-  const mountFrom = mountCandidates(
-    context,
-    repository.name,
-    descriptor.digest,
-    pathsKnown(image, repository.name.domain),
-  );
+  const mountFrom = mountCandidates(context, repository.name, descriptor.digest, known);
   const onProgress = byteProgress(report, context.clock, {
     id: shortId(id),
     status: 'Pushing',

@@ -4,15 +4,18 @@ import {
   type Descriptor,
   type Digest,
   formatFamiliar,
+  formatReference,
+  MediaType,
   parseManifest,
   type Reference,
   repositoryName,
   withDefaultTag,
 } from '@slipway/oci';
 import type { Lease } from '@slipway/store';
-import type { Image, Report } from '../images/index.ts';
+import { type Image, type Report, readImages } from '../images/index.ts';
 import { publish, type TransferContext } from './context.ts';
 import { pushError } from './docker-words.ts';
+import { pushImages } from './push-images.ts';
 import { mountCandidates, pathsKnown, pushLayer } from './push-layer.ts';
 
 export interface PushRequest {
@@ -41,9 +44,14 @@ export async function push(
     const client = await context.client();
     const repository = client.repository(reference, credentials);
     for (const { image, tag } of pushed) {
+      const named = { domain: reference.domain, path: reference.path, tag };
+      const index = context.images.indexOf(formatReference(named));
+      if (index !== undefined) {
+        await pushIndexed(context, { reference: named, credentials, index, own: image }, report, signal);
+        continue;
+      }
       const digest = await pushImage(context, { image, tag, repository }, report, signal);
       const pinned = { domain: reference.domain, path: reference.path, digest };
-      const named = { domain: reference.domain, path: reference.path, tag };
       publish(context, 'push', context.images.addReferences(image.id, [pinned]), named);
     }
   } catch (error) {
@@ -66,6 +74,32 @@ function imagesToPush({ images }: TransferContext, reference: Reference): { imag
     'NotFound',
     `An image does not exist locally with the tag: ${formatFamiliar(withDefaultTag(reference)).replace(/:latest$/, '')}`,
   );
+}
+
+/** All images that a name stands for, with what is said about them. */
+async function pushIndexed(
+  context: TransferContext,
+  {
+    reference,
+    credentials,
+    index,
+    own,
+  }: { reference: Reference; credentials: Credentials | undefined; index: Descriptor; own: Image },
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  await using lease = context.store.leases.acquire({ resources: { blobs: [index.digest] } });
+  const images = await readImages(context.store, index);
+  const { digest, size } = await pushImages(context, { reference, credentials, images, own, lease }, signal);
+  reportDone(report, { tag: reference.tag as string, digest, size });
+}
+
+function reportDone(
+  report: Report,
+  { tag, digest, size }: { tag: string; digest: Digest; size: number },
+): void {
+  report({ status: `${tag}: digest: ${digest} size: ${size}` });
+  report({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
 }
 
 interface OnePush {
@@ -105,9 +139,7 @@ async function pushImage(
     repository.name,
     clock.nowMs(),
   );
-  const size = manifest.bytes.byteLength;
-  report({ status: `${tag}: digest: ${digest} size: ${size}` });
-  report({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
+  reportDone(report, { tag, digest, size: manifest.bytes.byteLength });
   return digest;
 }
 
@@ -121,10 +153,15 @@ async function pushLayers(
   const failed = new AbortController();
   const both = AbortSignal.any([signal, failed.signal]);
   let failure: { readonly error: unknown } | undefined;
+  const gzipType =
+    image.manifest.mediaType === MediaType.dockerManifest
+      ? MediaType.dockerLayerGzip
+      : MediaType.ociLayerGzip;
   const one = async (layer: Descriptor, index: number): Promise<Descriptor> => {
     const id = image.diffIds[index] ?? layer.digest;
     try {
-      return await pushLayer(context, { image, layer, id, repository, lease }, report, both);
+      const known = pathsKnown(image, repository.name.domain);
+      return await pushLayer(context, { gzipType, known, layer, id, repository, lease }, report, both);
     } catch (error) {
       failure ??= { error };
       failed.abort(error);

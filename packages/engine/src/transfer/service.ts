@@ -1,16 +1,24 @@
 import { createHash } from 'node:crypto';
 import type { ProgressMessage } from '@slipway/api/docker';
 import { type Clock, isSlipwayError, type Logger, type Random, SlipwayError } from '@slipway/base';
-import type { Credentials, FoundRepository, RegistryClient } from '@slipway/distribution/client';
-import { formatPlatform, formatReference, type Platform } from '@slipway/oci';
+import type { Credentials, FoundRepository, RegistryClient, Repository } from '@slipway/distribution/client';
+import {
+  type Descriptor,
+  formatPlatform,
+  formatReference,
+  type Platform,
+  type Reference,
+} from '@slipway/oci';
 import type { Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import type { ImageService } from '../images/index.ts';
+import { compressedLayer } from './compress-layer.ts';
 import type { TransferContext } from './context.ts';
 import { BlobDownloads } from './downloads.ts';
 import { type PullRequest, pull } from './pull.ts';
 import { PullLeases } from './pull-leases.ts';
 import { type PushRequest, push } from './push.ts';
+import { type PushImagesRequest, pushImages } from './push-images.ts';
 import { type IndexRequest, pushIndex } from './push-index.ts';
 import { TransferRecords } from './records.ts';
 import {
@@ -22,6 +30,7 @@ import {
   searchRegistry,
 } from './remote.ts';
 import { SharedWork } from './shared-work.ts';
+import { type Upload, type UploadRequest, withUpload } from './upload.ts';
 
 export interface TransferServiceOptions {
   readonly store: Store;
@@ -80,6 +89,29 @@ export class TransferService implements AsyncDisposable {
   /** @see pushIndex */
   pushIndex(request: IndexRequest, signal: AbortSignal): ReturnType<typeof pushIndex> {
     return pushIndex(this.#context, request, signal);
+  }
+
+  /** @see pushImages */
+  pushImages(request: PushImagesRequest, signal: AbortSignal): Promise<Descriptor> {
+    return pushImages(this.#context, request, signal);
+  }
+
+  /** @see withUpload */
+  upload<T>(request: UploadRequest, signal: AbortSignal, work: (upload: Upload) => Promise<T>): Promise<T> {
+    return withUpload(this.#context, request, signal, work);
+  }
+
+  /** A repository, for who reads what is no image. */
+  async repository(reference: Reference, credentials?: Credentials): Promise<Repository> {
+    return (await this.#context.client()).repository(reference, credentials);
+  }
+
+  /** The gzip'd form of a plain layer, kept by the lease; any other layer as it is. @see compressedLayer */
+  compressed(
+    layer: Descriptor,
+    options: Parameters<typeof compressedLayer>[2],
+  ): ReturnType<typeof compressedLayer> {
+    return compressedLayer(this.#context, layer, options);
   }
 
   /** @see describeRemote */

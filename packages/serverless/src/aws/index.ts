@@ -1,4 +1,4 @@
-export type { AwsDoor } from './admission.ts';
+export { type AwsDoor, admit, knock } from './admission.ts';
 export * from './errors.ts';
 export * from './operation.ts';
 export { ACCOUNT_ID, type AwsSiteOptions, awsRoutes, awsSite } from './routes.ts';

@@ -13,6 +13,8 @@ export interface AwsCall {
   readonly caller: AwsCaller;
   /** Aborts when the client goes before the reply is complete. */
   readonly signal: AbortSignal;
+  /** Adds a header of Slipway's own to the reply. Absent where nobody would read it. */
+  readonly setHeader?: (name: string, value: string) => void;
 }
 
 /** Whose access key signed; `root` came over the Unix socket, whose files' rights are its lock. */

@@ -140,7 +140,7 @@ async function run(
   const { codec } = dialect;
   const { service } = codec;
   const requestId = awsRequestId(options.random);
-  const headers = {
+  const headers: Record<string, string> = {
     'x-amzn-RequestId': requestId,
     ...(options.asks === 'any-signature' ? { 'x-slipway-warning': WARNING } : {}),
   };
@@ -164,6 +164,9 @@ async function run(
       traceId: request.headers['x-amzn-trace-id'],
       get signal() {
         return request.signal;
+      },
+      setHeader: (name, value) => {
+        headers[name] = value;
       },
     });
     return awsReply(codec.encodeOutput(name, output), headers);

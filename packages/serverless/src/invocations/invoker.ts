@@ -1,4 +1,4 @@
-import type { ColdStart, Report, ResponseSink } from '../environments/index.ts';
+import type { ColdStart, DebugOptions, Report, ResponseSink } from '../environments/index.ts';
 import type { ResolvedFunction } from '../functions/index.ts';
 
 export interface InvokeRequest {
@@ -9,6 +9,8 @@ export interface InvokeRequest {
   readonly clientContext?: string | undefined;
   readonly traceId?: string | undefined;
   readonly sink?: ResponseSink | undefined;
+  /** Runs it in an environment of its own, with a debugger's door. */
+  readonly debug?: DebugOptions | undefined;
 }
 
 export interface InvokeResult {

@@ -26,7 +26,13 @@ const GATEWAY_CAPABILITIES = [
 ];
 
 /** Of LLB only what clients look for before they ask for a build with a Dockerfile. */
-const LLB_CAPABILITIES = ['source.image', 'source.local', 'file.base', 'exporter.multiple'];
+const LLB_CAPABILITIES = [
+  'source.image',
+  'source.local',
+  'file.base',
+  'exporter.multiple',
+  'exporter.image.attestations',
+];
 
 const capability = (ID: string): object => ({ ID, Enabled: true });
 

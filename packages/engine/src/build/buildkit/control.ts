@@ -1,10 +1,12 @@
 import { SlipwayError } from '@slipway/base';
-import type { CacheRecord } from '@slipway/build';
+import { type CacheRecord, emulatedPlatforms } from '@slipway/build';
+import { type CacheEntry, parseCacheSource, parseCacheTarget } from '../cache/entries.ts';
+import { writeCaches } from './caches.ts';
 import type { BuildKitContext } from './context.ts';
 import { type Exporter, type ExporterResponse, runExporter } from './exporters.ts';
 import { runFrontend } from './frontend.ts';
 import { parseFrontendOptions } from './frontend-options.ts';
-import type { Job, Returned } from './job.ts';
+import type { BuiltRef, Job, JobCaches, Returned } from './job.ts';
 import { timestamp } from './messages.ts';
 import { statusOf } from './status.ts';
 
@@ -17,8 +19,10 @@ interface SolveRequest {
   readonly ExporterAttrs: Readonly<Record<string, string>>;
   readonly Exporters: readonly { readonly Type: string; readonly Attrs: Readonly<Record<string, string>> }[];
   readonly Internal: boolean;
-  readonly Cache: { readonly Exports: readonly { readonly Type: string }[] } | null;
+  readonly Cache: { readonly Exports: readonly WireCache[]; readonly Imports: readonly WireCache[] } | null;
 }
+
+type WireCache = { readonly Type: string; readonly Attrs: Readonly<Record<string, string>> };
 
 /**
  * One build from its beginning until what it made is exported. A client that drives the frontend itself (buildx) names none
@@ -31,18 +35,21 @@ export async function solve(
 ): Promise<{ ExporterResponse: ExporterResponse }> {
   const { Ref: id, Session: sessionId, Frontend: frontend } = request;
   const exporters = exportersOf(request);
-  refuseCacheExports(request);
   const work = async (
     stop: AbortSignal,
     build?: BuildUpdate,
   ): Promise<{ ExporterResponse: ExporterResponse }> => {
+    // Opened before anything can be refused: the client's other calls wait for it.
     await using job = context.jobs.open(id, sessionId, stop);
+    job.caches = cachesOf(request);
     using _count = { [Symbol.dispose]: () => tellSteps(job, build) };
     const returned = await (frontend === '' ? job.returned : runHere(context, job, request));
+    const refs = [...returned.values()].sort((a, b) => a.place - b.place);
     const ExporterResponse: ExporterResponse = {};
     for (const [index, exporter] of exporters.entries()) {
-      Object.assign(ExporterResponse, await exportAs(context, { job, returned, exporter, index }));
+      Object.assign(ExporterResponse, await exportAs(context, { job, refs, exporter, index }));
     }
+    Object.assign(ExporterResponse, await writeCaches(context, job, refs));
     return { ExporterResponse };
   };
   // A client first opens a build without anything to make, to learn what the daemon can do.
@@ -69,22 +76,19 @@ async function runHere(context: BuildKitContext, job: Job, request: SolveRequest
 
 async function exportAs(
   context: BuildKitContext,
-  { job, returned, exporter, index }: { job: Job; returned: Returned; exporter: Exporter; index: number },
+  { job, refs, exporter, index }: { job: Job; refs: readonly BuiltRef[]; exporter: Exporter; index: number },
 ): Promise<ExporterResponse> {
-  const [ref] = returned.values();
-  if (ref === undefined) return {};
+  if (refs.length === 0) return {};
   const session = await context.sessions.get(job.sessionId, job);
-  return await runExporter({ context, job, session, ref, exporter, index });
+  return await runExporter({ context, job, session, refs, exporter, index });
 }
 
-/** An inline cache is what an image's history and layers say already; what is imported may be missing without harm. */
-function refuseCacheExports({ Cache }: SolveRequest): void {
-  const refused = Cache?.Exports.find(({ Type }) => Type !== 'inline');
-  if (refused === undefined) return;
-  throw new SlipwayError(
-    'NotImplemented',
-    `cache export of type ${refused.Type} is not supported: this daemon keeps its build cache itself; leave --cache-to out`,
-  );
+function cachesOf({ Cache }: SolveRequest): JobCaches {
+  const toEntry = ({ Type, Attrs }: WireCache): CacheEntry => ({ type: Type, attrs: Attrs });
+  return {
+    sources: (Cache?.Imports ?? []).map(toEntry).map(parseCacheSource),
+    targets: (Cache?.Exports ?? []).map(toEntry).map(parseCacheTarget),
+  };
 }
 
 /** Newer clients list them. */
@@ -117,7 +121,11 @@ export const worker = ({ platform, workerId, version }: BuildKitContext): object
     // What makes buildx offer archives as outputs and push what was built.
     'org.mobyproject.buildkit.worker.snapshotter': 'overlayfs',
   },
-  platforms: [{ OS: platform.os, Architecture: platform.architecture, Variant: platform.variant ?? '' }],
+  platforms: [platform, ...emulatedPlatforms(platform)].map(({ os, architecture, variant }) => ({
+    OS: os,
+    Architecture: architecture,
+    Variant: variant ?? '',
+  })),
   BuildkitVersion: buildkitVersion(version),
 });
 

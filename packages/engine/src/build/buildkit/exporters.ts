@@ -1,5 +1,15 @@
 import { SlipwayError } from '@slipway/base';
-import { formatReference, parseReference, type Reference, withDefaultTag } from '@slipway/oci';
+import {
+  type Descriptor,
+  formatFamiliar,
+  formatPlatform,
+  formatReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from '@slipway/oci';
+import { needIndex } from '../../images/index.ts';
+import type { BuiltImage } from '../export/export-image.ts';
 import type { BuildKitContext } from './context.ts';
 import { sendFiles } from './file-sender.ts';
 import type { BuiltRef, Job } from './job.ts';
@@ -20,7 +30,8 @@ interface Exporting {
   readonly context: BuildKitContext;
   readonly job: Job;
   readonly session: ClientSession;
-  readonly ref: BuiltRef;
+  /** One for each platform. */
+  readonly refs: readonly BuiltRef[];
   readonly exporter: Exporter;
   /** Its place among the exporters of the build. */
   readonly index: number;
@@ -56,72 +67,122 @@ const referencesOf = ({ attrs }: Exporter): Reference[] =>
     .split(',')
     .flatMap((name) => (name === '' ? [] : [withDefaultTag(parseReference(name))]));
 
+/**
+ * What is said about the images. Provenance that nobody asked for by name goes where an image is given away, and not into the
+ * engine's own store: the same build is the same image there.
+ */
+async function withStatements(
+  { context, job, refs, exporter }: Exporting,
+  { givesAway }: { readonly givesAway: boolean },
+): Promise<BuiltImage[]> {
+  const name = referencesOf(exporter).map(formatFamiliar)[0];
+  const images: BuiltImage[] = [];
+  for (const ref of refs) {
+    const { provenance, sbom } = ref.attestations;
+    const wanted = { sbom, provenance: provenance?.inlineOnly && !givesAway ? undefined : provenance };
+    const facts = { ...ref.facts, name: name ?? ref.facts.name };
+    const attest = () => context.builds.attest(ref, wanted, { facts, signal: job.signal });
+    const title = `[${formatPlatform(ref.plan.platform)}] generating sbom`;
+    const statements = await (sbom ? withVertex(context, job, { title }, attest) : attest());
+    images.push({ ...ref, statements });
+  }
+  return images;
+}
+
 async function toImageStore(exporting: Exporting): Promise<ExporterResponse> {
-  const { context, job, ref, exporter } = exporting;
+  const { context, job, exporter } = exporting;
   const references = referencesOf(exporter);
-  const image = await withVertex(
+  const images = await withStatements(exporting, { givesAway: false });
+  const { image, top } = await withVertex(
     context,
     job,
     { title: 'exporting to image', moved: 'exporting layers' },
-    () => context.builds.exportImage(ref.plan, ref.result, references),
+    () => context.builds.exportImages(images, references),
   );
-  if (isTrue(exporter.attrs.push)) await pushAll(exporting, references);
+  const pushed = isTrue(exporter.attrs.push) ? await pushAll(exporting, references) : undefined;
+  const told = pushed ?? top;
   return {
-    'containerimage.digest': image.manifest.digest,
+    'containerimage.digest': told.digest,
     'containerimage.config.digest': image.id,
-    'containerimage.descriptor': Buffer.from(JSON.stringify(image.manifest)).toString('base64'),
+    'containerimage.descriptor': Buffer.from(JSON.stringify(told)).toString('base64'),
     ...(references.length === 0 ? {} : { 'image.name': references.map(formatReference).join(',') }),
   };
 }
 
+/** @returns what the names mean in their registries, where that is more than the engine's image */
 async function pushAll(
-  { context, job, session }: Exporting,
+  exporting: Exporting,
   references: readonly Reference[],
-): Promise<void> {
+): Promise<Descriptor | undefined> {
+  const { context, job, session } = exporting;
+  const images = await withStatements(exporting, { givesAway: true });
+  const isImageAlone = !needIndex(images);
+  let pushed: Descriptor | undefined;
   for (const reference of references) {
     const title = `pushing ${formatReference(reference)} with docker`;
     await withVertex(context, job, { title }, async () => {
       const credentials = await session.credentials(reference.domain);
-      for await (const _ of await context.push({ reference, credentials }, job.signal));
+      if (isImageAlone) for await (const _ of await context.push({ reference, credentials }, job.signal));
+      else pushed = await context.builds.push(images, { reference, credentials }, job.signal);
     });
   }
+  return pushed;
 }
 
 async function toArchive(exporting: Exporting, format: 'oci' | 'docker'): Promise<ExporterResponse> {
-  const { context, ref, exporter } = exporting;
+  const { context, exporter } = exporting;
   if (exporter.attrs.tar === 'false') {
     throw new SlipwayError(
       'NotImplemented',
       `type=${format},tar=false is not supported: leave tar=false out`,
     );
   }
-  const { plan, result } = ref;
   const references = referencesOf(exporter);
   const title = format === 'oci' ? 'exporting to oci image format' : 'exporting to docker image format';
-  await sendBytes(exporting, title, context.builds.exportArchive(plan, result, { format, references }));
+  const images = await withStatements(exporting, { givesAway: format === 'oci' });
+  await sendBytes(exporting, title, context.builds.exportArchive(images, { format, references }));
   return {};
 }
 
 async function toTar(exporting: Exporting): Promise<ExporterResponse> {
-  const { context, job, ref } = exporting;
+  const { context, job } = exporting;
+  const ref = onlyRef(exporting);
   const bytes = context.builds.exportTar(ref.plan, ref.result, job.signal);
   await sendBytes(exporting, 'exporting to client tarball', bytes);
   return {};
 }
 
 async function toFolder(exporting: Exporting): Promise<ExporterResponse> {
-  const { context, job, ref } = exporting;
+  const { context, job } = exporting;
+  const { result } = onlyRef(exporting);
   await withVertex(
     context,
     job,
     { title: 'exporting to client directory', moved: 'copying files' },
     async () => {
-      await using files = await context.builds.openFiles(ref.result, job.signal);
+      await using files = await context.builds.openFiles(result, job.signal);
       using call = openFileSend(exporting, 'Packet');
       await sendFiles(call, files.path);
     },
   );
   return {};
+}
+
+/** @throws NotImplemented where there are several, or something was to be said about it */
+function onlyRef({ refs, exporter: { type } }: Exporting): BuiltRef {
+  const [ref, other] = refs;
+  const { provenance, sbom } = ref?.attestations ?? {};
+  if (sbom || (provenance !== undefined && !provenance.inlineOnly)) {
+    throw new SlipwayError(
+      'NotImplemented',
+      `attestations are not written beside files (type=${type}): use an image or type=oci`,
+    );
+  }
+  if (ref !== undefined && other === undefined) return ref;
+  throw new SlipwayError(
+    'NotImplemented',
+    `type=${type} takes the files of one platform: build ${refs.map(({ plan }) => formatPlatform(plan.platform)).join(' and ')} one after the other`,
+  );
 }
 
 async function sendBytes(

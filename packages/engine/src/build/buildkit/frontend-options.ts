@@ -1,6 +1,7 @@
 import { SlipwayError } from '@slipway/base';
 import { type ContextSource, isHttpUrl, parseGitSource } from '@slipway/build';
 import { type Platform, parsePlatform } from '@slipway/oci';
+import { type AttestationRequest, parseAttestations } from '../attest/request.ts';
 
 /** What a client asks of the Dockerfile frontend. */
 export interface FrontendOptions {
@@ -26,6 +27,11 @@ export interface FrontendOptions {
   readonly hostname: string | undefined;
   readonly shmSizeBytes: number;
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  /** The result names its platform although there is one: it becomes a part of an index. */
+  readonly isPartOfIndex: boolean;
+  readonly attestations: AttestationRequest;
+  /** All of them as they came, for the provenance. */
+  readonly given: Readonly<Record<string, string>>;
   /** A question about the Dockerfile instead of a build: `frontend.lint`. */
   readonly request: string | undefined;
 }
@@ -63,6 +69,9 @@ export function parseFrontendOptions(
     hostname: text('hostname') ?? text('build-arg:BUILDKIT_SANDBOX_HOSTNAME'),
     shmSizeBytes: parseBytes('shm-size', text('shm-size')) ?? DEFAULT_SHM_BYTES,
     ulimits: list(given.ulimit).map(parseUlimit),
+    isPartOfIndex: given['multi-platform'] === 'true',
+    attestations: parseAttestations(given),
+    given,
     request: text('requestid'),
   };
 }

@@ -1,7 +1,8 @@
-import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
+import { errorMessage, isSlipwayError } from '@slipway/base';
 import {
   type BuildEvent,
   type BuildSession,
+  ContextSources,
   type DockerfilePlan,
   planDockerfile,
   vertexDigest,
@@ -15,6 +16,9 @@ import {
   parseReference,
   withDefaultTag,
 } from '@slipway/oci';
+import type { BuildFacts } from '../attest/provenance.ts';
+import { hasInlineArgument } from '../cache/entries.ts';
+import { openCaches } from './caches.ts';
 import type { BuildKitContext } from './context.ts';
 import { type Source, StepError } from './errors.ts';
 import type { FrontendOptions } from './frontend-options.ts';
@@ -46,54 +50,119 @@ export async function runFrontend(
     return { refs: new Map(), metadata: answerRequest(options.request, dockerfile) };
   }
   const platforms = options.platforms.length === 0 ? [context.platform] : options.platforms;
-  if (platforms.length > 1) {
-    throw new SlipwayError(
-      'NotImplemented',
-      `several platforms in one build are not supported yet: build ${platforms.map(formatPlatform).join(' and ')} one after the other`,
-    );
-  }
-  const [platform] = platforms as [Platform];
-  const plan = await planDockerfile(
-    dockerfile,
-    { ...options, platform, buildPlatform: context.platform, context: loaded.context },
-    { resolveImage: imageResolver(context, options, asking) },
+  const contexts = new ContextSources(context.platform);
+  const resolveImage = imageResolver(context, options, asking);
+  const plans = await Promise.all(
+    platforms.map((platform) =>
+      planDockerfile(
+        dockerfile,
+        {
+          ...options,
+          platform,
+          buildPlatform: context.platform,
+          context: loaded.context,
+          showsPlatform: platforms.length > 1,
+        },
+        { resolveImage, contexts },
+      ),
+    ),
   );
-  for (const warning of plan.warnings) {
+  for (const warning of plans[0]?.warnings ?? []) {
     job.emit({ kind: 'warning', digest, warning, fileName: options.filename, text });
   }
-  return await solve(context, job, loaded.session, { plan, file: { name: options.filename, text } });
+  const file = { name: options.filename, text };
+  const refs = await solve(context, job, loaded.session, { plans, file, options });
+  return platforms.length === 1 && !options.isPartOfIndex ? single(refs[0] as BuiltRef) : named(refs);
+}
+
+const single = (ref: BuiltRef): FrontendResult => ({
+  refs: new Map([['', ref]]),
+  metadata: { 'containerimage.config': Buffer.from(JSON.stringify(ref.plan.config)) },
+});
+
+/** @see https://github.com/moby/buildkit/blob/master/exporter/containerimage/exptypes/types.go */
+function named(refs: readonly BuiltRef[]): FrontendResult {
+  const byName = new Map(refs.map((ref) => [formatPlatform(ref.plan.platform), ref]));
+  const Platforms = refs.map(({ plan: { platform } }) => ({
+    ID: formatPlatform(platform),
+    Platform: platform,
+  }));
+  return {
+    refs: byName,
+    metadata: {
+      'refs.platforms': Buffer.from(JSON.stringify({ Platforms })),
+      ...Object.fromEntries(
+        [...byName].map(([name, { plan }]) => [
+          `containerimage.config/${name}`,
+          Buffer.from(JSON.stringify(plan.config)),
+        ]),
+      ),
+    },
+  };
+}
+
+interface Solving {
+  readonly plans: readonly DockerfilePlan[];
+  readonly file: Source['file'];
+  readonly options: FrontendOptions;
 }
 
 async function solve(
-  { builds }: BuildKitContext,
+  context: BuildKitContext,
   job: Job,
   session: BuildSession,
-  { plan, file }: { readonly plan: DockerfilePlan; readonly file: Source['file'] },
-): Promise<FrontendResult> {
+  { plans, file, options }: Solving,
+): Promise<BuiltRef[]> {
+  const { builds, clock } = context;
+  const startedAtMs = clock.nowMs();
   const failed = new Map<string, Digest>();
   const onEvent = (event: BuildEvent) => {
     job.emit(event);
     if (event.kind === 'vertex' && event.error !== undefined) failed.set(event.error, event.digest);
   };
-  const result = await builds.solve(plan, { session, signal: job.signal, onEvent }).catch((error) => {
-    throw located(error, { plan, file }, failed.get(errorMessage(error)));
-  });
-  const ref: BuiltRef = { id: builds.random.hex(25), plan, result };
-  job.keep(ref);
-  return {
-    refs: new Map([['', ref]]),
-    metadata: { 'containerimage.config': Buffer.from(JSON.stringify(plan.config)) },
+  const cacheImports = await openCaches(context, job);
+  const results = await builds
+    .solveAll(plans, { session, signal: job.signal, onEvent, cacheImports })
+    .catch((error) => {
+      throw located(error, { plans, file }, failed.get(errorMessage(error)));
+    });
+  const isInline =
+    job.caches.targets.some(({ type }) => type === 'inline') || hasInlineArgument(options.buildArgs);
+  const facts: BuildFacts = {
+    name: options.filename,
+    invocationId: job.name,
+    startedAtMs,
+    args: options.given,
+    dockerfile: file,
+    remoteContext: options.remoteContext,
+    buildPlatform: context.platform,
   };
+  return await Promise.all(
+    results.map(async (result, place) => {
+      const ref: BuiltRef = {
+        id: builds.random.hex(25),
+        place,
+        plan: plans[place] as DockerfilePlan,
+        result,
+        inlineCache: isInline ? await builds.inlineCacheOf(result) : undefined,
+        isPartOfIndex: options.isPartOfIndex,
+        attestations: options.attestations,
+        facts,
+      };
+      job.keep(ref);
+      return ref;
+    }),
+  );
 }
 
 /** The error with the place of the step that it came from, where that is known. */
 function located(
   error: unknown,
-  { plan: { stages }, file }: { plan: DockerfilePlan; file: Source['file'] },
+  { plans, file }: Pick<Solving, 'plans' | 'file'>,
   digest: Digest | undefined,
 ): unknown {
   if (digest === undefined || !isSlipwayError(error)) return error;
-  const steps = stages.flatMap(({ steps: some }) => some);
+  const steps = plans.flatMap(({ stages }) => stages.flatMap(({ steps: some }) => some));
   const step = steps.find(({ vertex }) => vertex !== undefined && vertexDigest(vertex) === digest);
   return step === undefined ? error : new StepError(error, { file, ranges: [step.range] });
 }

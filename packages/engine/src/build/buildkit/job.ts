@@ -1,7 +1,11 @@
 import { type Clock, SlipwayError } from '@slipway/base';
-import type { BuildEvent, BuildResult, DockerfilePlan } from '@slipway/build';
+import type { BuildEvent } from '@slipway/build';
 import type { Warning } from '@slipway/dockerfile';
 import type { Digest } from '@slipway/oci';
+import type { BuildFacts } from '../attest/provenance.ts';
+import type { AttestationRequest } from '../attest/request.ts';
+import type { CacheSource, CacheTarget } from '../cache/entries.ts';
+import type { Built } from '../export/export-image.ts';
 
 /** A finding of the build checks with the file that it is about. */
 export interface JobWarning {
@@ -16,11 +20,21 @@ export interface JobWarning {
 export type JobEvent = BuildEvent | JobWarning;
 
 /** What the frontend made of a Dockerfile for one platform. */
-export interface BuiltRef {
+export interface BuiltRef extends Built {
   readonly id: string;
-  readonly plan: DockerfilePlan;
-  readonly result: BuildResult;
+  /** Among the platforms of its build, as they were asked for. */
+  readonly place: number;
+  readonly attestations: AttestationRequest;
+  readonly facts: BuildFacts;
 }
+
+/** The caches of other builders that a build reads and writes. */
+export interface JobCaches {
+  readonly sources: readonly CacheSource[];
+  readonly targets: readonly CacheTarget[];
+}
+
+const NO_CACHES: JobCaches = { sources: [], targets: [] };
 
 /** What the client wants to be exported, by platform; nothing for a build that only asks. */
 export type Returned = ReadonlyMap<string, BuiltRef>;
@@ -35,7 +49,11 @@ export class Job {
   /** The client's name for it. */
   readonly name: string;
   readonly sessionId: string;
+  /** None until the build has said which. */
+  caches: JobCaches = NO_CACHES;
+  /** Aborts when the build is canceled, and when it has ended: calls that come late wait for nothing. */
   readonly signal: AbortSignal;
+  readonly #ended = new AbortController();
   readonly #refs = new Map<string, BuiltRef>();
   readonly #returned = Promise.withResolvers<Returned>();
   readonly #events: JobEvent[] = [];
@@ -45,7 +63,7 @@ export class Job {
   constructor(name: string, sessionId: string, signal: AbortSignal) {
     this.name = name;
     this.sessionId = sessionId;
-    this.signal = signal;
+    this.signal = AbortSignal.any([signal, this.#ended.signal]);
     this.#returned.promise.catch(() => {});
     signal.addEventListener('abort', () => this.#returned.reject(signal.reason), { once: true });
   }
@@ -88,6 +106,7 @@ export class Job {
   async done(): Promise<void> {
     this.#isDone = true;
     this.#wakeReaders();
+    this.#ended.abort(new SlipwayError('Canceled', 'the build has ended'));
     for (const { result } of this.#refs.values()) await result.lease[Symbol.asyncDispose]();
     this.#refs.clear();
   }

@@ -35,7 +35,7 @@ export async function linkedImages(
       throw new SlipwayError('NotImplemented', `build context ${name} is LLB, which is not supported`);
     }
     const { plan, result } = jobs.ref(ours.slice(SCHEME.length));
-    const image = await builds.exportImage(plan, result, []);
+    const { image } = await builds.exportImages([{ plan, result, statements: [] }], []);
     images.set(name, image.id);
   }
   return images;

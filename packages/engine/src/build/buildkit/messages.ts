@@ -6,6 +6,7 @@ import protobuf from 'protobufjs';
  * @see https://github.com/moby/buildkit/tree/master/api/services/control
  * @see https://github.com/moby/buildkit/tree/master/frontend/gateway/pb
  * @see https://github.com/moby/buildkit/tree/master/session
+ * @see https://github.com/containerd/containerd/tree/main/api/services/content/v1
  */
 const DEFINITIONS = `
 syntax = "proto3";
@@ -187,6 +188,21 @@ message CredentialsResponse { string Username = 1; string Secret = 2; }
 message GetSecretRequest { string ID = 1; }
 message GetSecretResponse { bytes data = 1; }
 message CheckAgentRequest { string ID = 1; }
+
+message InfoRequest { string digest = 1; }
+message ContentInfo { string digest = 1; int64 size = 2; }
+message ContentInfoResponse { ContentInfo info = 1; }
+message ReadContentRequest { string digest = 1; int64 offset = 2; int64 size = 3; }
+message ReadContentResponse { int64 offset = 1; bytes data = 2; }
+message WriteContentRequest {
+  int32 action = 1;
+  string ref = 2;
+  int64 total = 3;
+  string expected = 4;
+  int64 offset = 5;
+  bytes data = 6;
+}
+message WriteContentResponse { int32 action = 1; int64 offset = 4; int64 total = 5; string digest = 6; }
 `;
 
 const { root } = protobuf.parse(DEFINITIONS, new protobuf.Root(), { keepCase: true });

@@ -2,13 +2,15 @@ import { errorProgress, type ProgressMessage } from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
 import { empty, progress, queryText, type Reply, type RouteRequest } from '@slipway/http';
 import { formatFamiliar } from '@slipway/oci';
+import { NO_ATTESTATIONS } from '../attest/request.ts';
+import { parseCacheSource } from '../cache/entries.ts';
 import type { ClassicRequest } from '../classic/request.ts';
 import { readClassicRequest } from '../classic/request.ts';
 import type { BuildKitContext } from './context.ts';
 import { type Exporter, runExporter } from './exporters.ts';
 import { runFrontend } from './frontend.ts';
 import type { FrontendOptions } from './frontend-options.ts';
-import type { Job } from './job.ts';
+import type { Job, JobCaches } from './job.ts';
 import { messageType } from './messages.ts';
 import { statusOf } from './status.ts';
 import type { Uploads } from './uploads.ts';
@@ -44,6 +46,7 @@ export async function oldBuild(
     sessionId,
     options: toFrontendOptions(asked, upload),
     exporters: exportersOf(query, asked),
+    caches: { sources: asked.cacheFrom.map(parseCacheSource), targets: [] },
   };
   return progress(run(context, build, signal));
 }
@@ -61,9 +64,12 @@ function toFrontendOptions(
     remoteContext: remote === FROM_SESSION || remote === FROM_UPLOAD ? undefined : remote,
     upload,
     hasOwnDockerfile: false,
-    platforms: [asked.platform],
+    platforms: asked.platforms,
     namedContexts: new Map(),
     hostname: undefined,
+    isPartOfIndex: false,
+    attestations: NO_ATTESTATIONS,
+    given: {},
     request: undefined,
   };
 }
@@ -86,6 +92,7 @@ interface OldBuild {
   readonly sessionId: string;
   readonly options: FrontendOptions;
   readonly exporters: readonly Exporter[];
+  readonly caches: JobCaches;
 }
 
 /** Runs the build and tells of it until both are done; a client that goes cancels it. */
@@ -100,6 +107,7 @@ async function* run(
   const name = build.exporters[0]?.attrs.name || build.options.filename;
   const work = context.builds.run({ id: build.id, name }, outer, async (signal) => {
     await using job = context.jobs.open(build.id, build.sessionId, signal);
+    job.caches = build.caches;
     opened.resolve(job);
     return await buildAndExport(context, job, build);
   });
@@ -127,11 +135,10 @@ async function buildAndExport(
   { options, exporters }: OldBuild,
 ): Promise<string | undefined> {
   const session = await context.sessions.get(job.sessionId, job);
-  const [ref] = (await runFrontend(context, job, session, options)).refs.values();
+  const refs = [...(await runFrontend(context, job, session, options)).refs.values()];
   let imageId: string | undefined;
   for (const [index, exporter] of exporters.entries()) {
-    if (ref === undefined) break;
-    const told = await runExporter({ context, job, session, ref, exporter, index });
+    const told = await runExporter({ context, job, session, refs, exporter, index });
     imageId ??= told['containerimage.config.digest'];
   }
   return imageId;

@@ -29,6 +29,7 @@ export class Sessions {
 
   /** @throws NotFound when no session of this id comes */
   async get(id: string, { signal }: { signal: AbortSignal }): Promise<ClientSession> {
+    signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     const found = this.#sessions.get(id);
     if (found !== undefined) return found;

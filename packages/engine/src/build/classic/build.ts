@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import type { ProgressMessage } from '@slipway/api/docker';
 import { hostPath, SlipwayError } from '@slipway/base';
-import { isHttpUrl, parseGitSource } from '@slipway/build';
+import { type BuildEvent, type CacheImport, isHttpUrl, parseGitSource } from '@slipway/build';
 import type { Credentials } from '@slipway/distribution/client';
 import { parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { Report } from '../../images/index.ts';
+import { hasInlineArgument, parseCacheSource } from '../cache/entries.ts';
 import type { OwnSession } from '../own/session.ts';
 import type { BuildService } from '../service.ts';
 import { type ClassicContext, openContext } from './context.ts';
@@ -96,10 +97,18 @@ export async function runClassicBuild(
     if (!request.quiet) report(message);
   };
   await builds.run({ name, id: request.buildId }, outer, async (signal, build) => {
+    const [platform, ...others] = request.platforms;
+    if (others.length > 0) {
+      throw new SlipwayError(
+        'NotImplemented',
+        'the classic builder builds for one platform: use docker buildx build or slipway build for several',
+      );
+    }
     const plan = await builds.plan(
       prepared.dockerfile,
       {
         ...request,
+        platform,
         buildPlatform: hostPlatform(),
         context: prepared.context,
         namedContexts: new Map(),
@@ -112,14 +121,18 @@ export async function runClassicBuild(
       const { total, cached } = progress.counts;
       build.update({ stepsTotal: total, stepsCached: cached });
     };
-    const solving = builds.solve(plan, { session, signal, onEvent: (event) => progress.take(event) });
+    const cacheImports = await findCaches(builds, prepared, signal);
+    const onEvent = (event: BuildEvent) => progress.take(event);
+    const solving = builds.solve(plan, { session, signal, onEvent, cacheImports });
     solving.catch(() => {
       progress.flush();
       countSteps();
     });
     const result = await solving;
     await using _lease = result.lease;
-    const image = await builds.exportImage(plan, result, request.references);
+    const inlineCache = hasInlineArgument(request.buildArgs) ? await builds.inlineCacheOf(result) : undefined;
+    const built = { plan, result, inlineCache, statements: [] };
+    const { image } = await builds.exportImages([built], request.references);
     progress.finish(image.id);
     countSteps();
     build.update({ imageId: image.id });
@@ -136,4 +149,25 @@ export async function runClassicBuild(
       say({ stream: `Successfully tagged ${formatFamiliar(reference)}\n` });
     }
   });
+}
+
+/** What is known of the images that `--cache-from` names; one that has no cache, or is not there, is none. */
+export async function findCaches(
+  builds: BuildService,
+  { request, session }: Pick<PreparedBuild, 'request' | 'session'>,
+  signal: AbortSignal,
+): Promise<readonly CacheImport[]> {
+  const sources = request.cacheFrom.map(parseCacheSource);
+  const found = await Promise.all(
+    sources.map(async (source) => {
+      try {
+        return await builds.importCache(source, { session, clientFolder: undefined, signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (source.type === 'local') throw error;
+        return [];
+      }
+    }),
+  );
+  return found.flat();
 }

@@ -34,6 +34,7 @@ test('steps that run side by side are told one after the other', async () => {
     parseDockerfile('FROM scratch AS a\nRUN one\nFROM scratch\nRUN two\nCOPY --from=a / /'),
     {
       ...read(''),
+      platform,
       buildPlatform: platform,
       context: { kind: 'scratch' },
       namedContexts: new Map(),

@@ -10,6 +10,7 @@ import {
   withDefaultTag,
 } from '@slipway/oci';
 import { z } from 'zod';
+import { type CacheEntry, parseCacheText } from '../cache/entries.ts';
 
 /** What `POST /build` asks for, but for the context. */
 export interface ClassicRequest {
@@ -22,7 +23,10 @@ export interface ClassicRequest {
   readonly noCache: boolean;
   readonly pull: boolean;
   readonly quiet: boolean;
-  readonly platform: Platform;
+  /** One or more; the first is what a builder of one platform builds for. */
+  readonly platforms: readonly [Platform, ...Platform[]];
+  /** Where steps of other builders are looked for. */
+  readonly cacheFrom: readonly CacheEntry[];
   readonly network: RunOperation['network'];
   readonly extraHosts: readonly string[];
   readonly shmSizeBytes: number;
@@ -44,7 +48,6 @@ export function readClassicRequest(query: URLSearchParams): ClassicRequest {
       'squash is not supported: use a stage of its own (FROM scratch, COPY --from) to make an image of one layer',
     );
   }
-  const platform = queryText(query, 'platform');
   return {
     dockerfile: queryText(query, 'dockerfile') ?? 'Dockerfile',
     remote: queryText(query, 'remote'),
@@ -55,7 +58,8 @@ export function readClassicRequest(query: URLSearchParams): ClassicRequest {
     noCache: queryFlag(query, 'nocache'),
     pull: queryFlag(query, 'pull'),
     quiet: queryFlag(query, 'q'),
-    platform: platform === undefined ? hostPlatform() : parsePlatform(platform),
+    platforms: readPlatforms(queryText(query, 'platform')),
+    cacheFrom: readCacheNames(query).map(parseCacheText),
     network: readNetwork(queryText(query, 'networkmode')),
     extraHosts: queryList(query, 'extrahosts').flatMap((hosts) => hosts.split(',')),
     shmSizeBytes: queryInteger(query, 'shmsize') || DEFAULT_SHM_BYTES,
@@ -70,6 +74,19 @@ function readReference(text: string): Reference {
     throw new SlipwayError('InvalidArgument', 'build tag cannot contain a digest');
   }
   return withDefaultTag(reference);
+}
+
+function readPlatforms(text: string | undefined): ClassicRequest['platforms'] {
+  const [first = hostPlatform(), ...more] = (text ?? '').split(',').filter(Boolean).map(parsePlatform);
+  return [first, ...more];
+}
+
+/** Docker's clients send a list in JSON; ours sends each by itself. */
+function readCacheNames(query: URLSearchParams): string[] {
+  const values = queryList(query, 'cachefrom');
+  const [first = ''] = values;
+  if (!first.startsWith('[') && first !== 'null') return values;
+  return readJsonParameter(query, 'cachefrom', z.array(z.string()).nullable()) ?? [];
 }
 
 const mapSchema = z.record(z.string(), z.string().nullable());

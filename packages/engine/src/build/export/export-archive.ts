@@ -1,4 +1,4 @@
-import type { BuildResult, DockerfilePlan } from '@slipway/build';
+import { SlipwayError } from '@slipway/base';
 import {
   computeDigest,
   type Descriptor,
@@ -7,43 +7,43 @@ import {
   formatFamiliar,
   formatReference,
   MediaType,
+  type Platform,
   type Reference,
 } from '@slipway/oci';
 import { type Store, type WritableItem, writeTar } from '@slipway/store';
+import { DocumentBuffer, type ImageParts, needIndex, writeImages } from '../../images/index.ts';
+import { packageUrl } from '../../transfer/index.ts';
 
 export interface ArchiveOptions {
   /** `docker` has a manifest.json too, which `docker load` of any age reads. */
   readonly format: 'oci' | 'docker';
-  readonly configBytes: Buffer;
-  readonly layers: BuildResult['layers'];
-  readonly plan: Pick<DockerfilePlan, 'platform'>;
+  readonly images: readonly ImageParts[];
   readonly references: readonly Reference[];
 }
 
 /**
  * What was built as an OCI image layout in an archive. The same build makes the same bytes.
+ * @throws InvalidArgument for a docker-archive of several platforms, which it cannot hold
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
-export function exportArchive(
+export async function* exportArchive(
   { content }: Pick<Store, 'content'>,
   options: ArchiveOptions,
-): AsyncIterable<Uint8Array> {
-  const { configBytes, layers, references } = options;
-  const config = { mediaType: MediaType.ociConfig, ...described(configBytes) };
-  const manifestBytes = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: MediaType.ociManifest,
-      config,
-      layers: layers.map(({ blob: { mediaType, digest, size } }) => ({ mediaType, digest, size })),
-    }),
-  );
-  const manifest = { mediaType: MediaType.ociManifest, ...described(manifestBytes) };
-  const small = new Map<Digest, Buffer>([
-    [config.digest, configBytes],
-    [manifest.digest, manifestBytes],
-  ]);
-  const digests = [...new Set([...small.keys(), ...layers.map(({ blob }) => blob.digest)])].sort();
+): AsyncGenerator<Uint8Array> {
+  const { images, references } = options;
+  const [only] = images;
+  const isIndex = needIndex(images);
+  if (options.format === 'docker' && isIndex) {
+    throw new SlipwayError(
+      'InvalidArgument',
+      'a docker-archive holds one image and nothing about it: use type=oci for several platforms or attestations',
+    );
+  }
+  const documents = new DocumentBuffer();
+  const top = await writeImages(documents, images, { name: references[0] && packageUrl(references[0]) });
+  const small = documents.bytes;
+  const layers = images.flatMap((image) => image.layers.map(({ digest }) => digest));
+  const digests = [...new Set([...small.keys(), ...layers])].sort();
   async function* items(): AsyncGenerator<WritableItem> {
     yield { entry: { name: 'blobs/', type: 'directory' } };
     yield { entry: { name: 'blobs/sha256/', type: 'directory' } };
@@ -55,43 +55,42 @@ export function exportArchive(
         body: bytes === undefined ? content.open(digest) : [bytes],
       };
     }
+    const described = isIndex || only === undefined ? top : { ...top, platform: plain(only.platform) };
     yield document('index.json', {
       schemaVersion: 2,
       mediaType: MediaType.ociIndex,
-      manifests: named(manifest, options),
+      manifests: named(described, references),
     });
-    if (options.format === 'docker') {
+    if (options.format === 'docker' && only !== undefined) {
       yield document('manifest.json', [
         {
-          Config: blobName(config.digest),
+          Config: blobName(computeDigest(only.configBytes)),
           RepoTags: references.length === 0 ? null : references.map(formatFamiliar),
-          Layers: layers.map(({ blob }) => blobName(blob.digest)),
+          Layers: only.layers.map(({ digest }) => blobName(digest)),
         },
       ]);
     }
     yield document('oci-layout', { imageLayoutVersion: '1.0.0' });
   }
-  return writeTar(items());
+  yield* writeTar(items());
 }
 
-function named(manifest: Descriptor, { references, plan }: ArchiveOptions): Descriptor[] {
-  const { os, architecture, variant } = plan.platform;
-  const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
-  if (references.length === 0) return [{ ...manifest, platform }];
+const plain = ({ os, architecture, variant }: Platform): Descriptor['platform'] => ({
+  os,
+  architecture,
+  ...(variant === undefined ? {} : { variant }),
+});
+
+function named(top: Descriptor, references: readonly Reference[]): Descriptor[] {
+  if (references.length === 0) return [top];
   return references.map((reference) => ({
-    ...manifest,
-    platform,
+    ...top,
     annotations: {
       'io.containerd.image.name': formatReference(reference),
       ...(reference.tag === undefined ? {} : { 'org.opencontainers.image.ref.name': reference.tag }),
     },
   }));
 }
-
-const described = (bytes: Buffer): { digest: Digest; size: number } => ({
-  digest: computeDigest(bytes),
-  size: bytes.length,
-});
 
 const blobName = (digest: Digest): string => `blobs/sha256/${digestHex(digest)}`;
 

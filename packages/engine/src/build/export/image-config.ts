@@ -1,17 +1,22 @@
 import { formatTimeNs } from '@slipway/base';
 import { type BuildResult, type DockerfilePlan, vertexDigest } from '@slipway/build';
 import { computeDigest, type Digest, type ImageConfig } from '@slipway/oci';
+import { INLINE_CACHE_FIELD } from '../cache/import.ts';
 
-/**
- * The configuration of a built image: the plan's, with its layers, and a history in which each layer has its entry.
- * @param createdAtMs given the content, all but times, when it was made
- */
+export interface ConfigOptions {
+  /** Given the content, all but times, when it was made. */
+  readonly createdAtMs: (content: Digest) => number;
+  readonly inlineCache: string | undefined;
+}
+
+/** The configuration of a built image: the plan's, with its layers, and a history in which each layer has its entry. */
 export function imageConfig(
   plan: DockerfilePlan,
   layers: BuildResult['layers'],
-  createdAtMs: (content: Digest) => number,
+  { createdAtMs, inlineCache }: ConfigOptions,
 ): Buffer {
-  const { architecture, os, ...rest } = plan.config;
+  // What a base image says of its own steps is not about these.
+  const { architecture, os, [INLINE_CACHE_FIELD]: _cache, ...rest } = plan.config as ImageConfig;
   const timeless = {
     architecture,
     os,
@@ -25,7 +30,8 @@ export function imageConfig(
   const history = timeless.history.map((entry) =>
     entry.created === undefined ? { created, ...entry } : entry,
   );
-  return Buffer.from(JSON.stringify({ ...timeless, created, history } satisfies ImageConfig));
+  const cache = inlineCache === undefined ? {} : { [INLINE_CACHE_FIELD]: inlineCache };
+  return Buffer.from(JSON.stringify({ ...timeless, created, history, ...cache } satisfies ImageConfig));
 }
 
 /** Steps that changed nothing have no layer; their entries say so. */

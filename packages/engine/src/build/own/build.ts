@@ -1,8 +1,19 @@
 import { AsyncQueue, errorMessage, SlipwayError } from '@slipway/base';
-import { type BuildResult, type BuildSession, type DockerfilePlan, FailedStepError } from '@slipway/build';
+import {
+  type BuildResult,
+  type BuildSession,
+  ContextSources,
+  type DockerfilePlan,
+  FailedStepError,
+} from '@slipway/build';
 import { checkDockerfile, DockerfileError, parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
+import type { BuildFacts } from '../attest/provenance.ts';
+import type { AttestationRequest } from '../attest/request.ts';
+import { type CacheTarget, hasInlineArgument } from '../cache/entries.ts';
+import { findCaches } from '../classic/build.ts';
 import type { PreparedBuild } from '../classic/prepared.ts';
+import type { BuiltImage } from '../export/export-image.ts';
 import type { BuildService } from '../service.ts';
 import { type BuildMessage, toMessage } from './messages.ts';
 
@@ -12,6 +23,8 @@ export type OwnOutput = 'image' | 'tar' | 'oci' | 'docker' | 'check';
 export interface OwnBuild {
   readonly prepared: PreparedBuild;
   readonly output: OwnOutput;
+  readonly cacheTo: readonly CacheTarget[];
+  readonly attestations: AttestationRequest;
 }
 
 /** More events than a reader on this machine can fall behind; one that does is cut off. */
@@ -22,9 +35,10 @@ const OUTPUT_BACKLOG = 16;
 /** Builds and tells of every step as it goes. It stops when nobody reads any more. */
 export async function* runOwnBuild(
   builds: BuildService,
-  { prepared, output }: OwnBuild,
+  build: OwnBuild,
   outer: AbortSignal,
 ): AsyncGenerator<BuildMessage> {
+  const { prepared, output } = build;
   await using _context = prepared;
   const { request, session } = prepared;
   const controller = new AbortController();
@@ -35,8 +49,8 @@ export async function* runOwnBuild(
   const work =
     output === 'check'
       ? Promise.resolve().then(() => check(prepared, (message) => events.push(message)))
-      : builds.run({ name, id: request.buildId }, signal, (stop, build) =>
-          buildAndExport(builds, { prepared, output }, { session, signal: stop, events, outputs, ...build }),
+      : builds.run({ name, id: request.buildId }, signal, (stop, record) =>
+          buildAndExport(builds, build, { session, signal: stop, events, outputs, ...record }),
         );
   const done = work
     .catch((error: unknown) => outputs.push(toError(error)))
@@ -65,26 +79,19 @@ interface OwnCall {
 
 async function buildAndExport(
   builds: BuildService,
-  { prepared, output }: OwnBuild,
+  { prepared, output, cacheTo, attestations }: OwnBuild,
   { session, signal, events, outputs, update }: OwnCall,
 ): Promise<void> {
-  const { request, dockerfile, context } = prepared;
-  const plan = await builds.plan(
-    dockerfile,
-    {
-      ...request,
-      buildPlatform: hostPlatform(),
-      context,
-      namedContexts: new Map(),
-      fileName: request.dockerfile,
-    },
-    { session, signal },
-  );
-  for (const warning of plan.warnings) events.push({ kind: 'warning', warning });
+  const { request } = prepared;
+  const startedAtMs = builds.clock.nowMs();
+  const plans = await planAll(builds, prepared, signal);
+  for (const warning of plans[0]?.warnings ?? []) events.push({ kind: 'warning', warning });
   const steps = new Map<string, boolean>();
-  const result = await builds.solve(plan, {
+  const cacheImports = await findCaches(builds, prepared, signal);
+  const results = await builds.solveAll(plans, {
     session,
     signal,
+    cacheImports,
     onEvent: (event) => {
       if (event.kind === 'vertex') {
         steps.set(event.digest, event.cached);
@@ -93,31 +100,96 @@ async function buildAndExport(
       events.push(toMessage(event));
     },
   });
-  await using _lease = result.lease;
+  await using _lease = results[0]?.lease;
+  const images: BuiltImage[] = [];
+  const isInline = cacheTo.some(({ type }) => type === 'inline') || hasInlineArgument(request.buildArgs);
+  for (const [index, result] of results.entries()) {
+    const inlineCache = isInline ? await builds.inlineCacheOf(result) : undefined;
+    const built = { plan: plans[index] as DockerfilePlan, result, inlineCache };
+    const facts = factsOf(prepared, startedAtMs);
+    images.push({ ...built, statements: await builds.attest(built, attestations, { facts, signal }) });
+  }
   if (output === 'image') {
-    const image = await builds.exportImage(plan, result, request.references);
+    const { image } = await builds.exportImages(images, request.references);
     update({ imageId: image.id });
+    await writeCaches(builds, results, cacheTo, { session, signal });
     events.push({ kind: 'image', id: image.id, names: request.references.map(formatFamiliar) });
     return;
   }
+  await writeCaches(builds, results, cacheTo, { session, signal });
   events.end();
-  for await (const chunk of archiveOf(builds, { plan, result, output, prepared, signal })) {
+  for await (const chunk of archiveOf(builds, { images, output, prepared, signal })) {
     signal.throwIfAborted();
     await outputs.pushWhenRoom({ kind: 'output', data: Buffer.from(chunk).toString('base64') });
+  }
+}
+
+/** A plan for each platform; what they take of the client is asked for once. */
+async function planAll(
+  builds: BuildService,
+  { request, dockerfile, context, session }: PreparedBuild,
+  signal: AbortSignal,
+): Promise<DockerfilePlan[]> {
+  const contexts = new ContextSources(hostPlatform());
+  return await Promise.all(
+    request.platforms.map((platform) =>
+      builds.plan(
+        dockerfile,
+        {
+          ...request,
+          platform,
+          showsPlatform: request.platforms.length > 1,
+          buildPlatform: hostPlatform(),
+          context,
+          namedContexts: new Map(),
+          fileName: request.dockerfile,
+        },
+        { session, signal, contexts },
+      ),
+    ),
+  );
+}
+
+const factsOf = ({ request, dockerfile }: PreparedBuild, startedAtMs: number): BuildFacts => ({
+  name: request.references[0] === undefined ? request.dockerfile : formatFamiliar(request.references[0]),
+  invocationId: request.buildId ?? '',
+  startedAtMs,
+  args: Object.fromEntries([
+    ...[...request.buildArgs].map(([name, value]) => [`build-arg:${name}`, value]),
+    ...[...request.labels].map(([name, value]) => [`label:${name}`, value]),
+    ...(request.target === undefined ? [] : [['target', request.target]]),
+  ]),
+  dockerfile: { name: request.dockerfile, text: dockerfile },
+  remoteContext: request.remote,
+  buildPlatform: hostPlatform(),
+});
+
+async function writeCaches(
+  builds: BuildService,
+  results: readonly BuildResult[],
+  targets: readonly CacheTarget[],
+  call: { readonly session: BuildSession; readonly signal: AbortSignal },
+): Promise<void> {
+  for (const target of targets) {
+    if (target.type !== 'registry') continue;
+    try {
+      await builds.pushCache(results, target, call);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (!target.ignoresErrors) throw error;
+    }
   }
 }
 
 function archiveOf(
   builds: BuildService,
   {
-    plan,
-    result,
+    images,
     output,
     prepared,
     signal,
   }: {
-    plan: DockerfilePlan;
-    result: BuildResult;
+    images: readonly BuiltImage[];
     output: OwnOutput;
     prepared: PreparedBuild;
     signal: AbortSignal;
@@ -125,9 +197,14 @@ function archiveOf(
 ): AsyncIterable<Uint8Array> {
   const { references } = prepared.request;
   if (output === 'oci' || output === 'docker') {
-    return builds.exportArchive(plan, result, { format: output, references });
+    return builds.exportArchive(images, { format: output, references });
   }
-  return builds.exportTar(plan, result, signal);
+  const [only, other] = images;
+  if (only !== undefined && other === undefined) return builds.exportTar(only.plan, only.result, signal);
+  throw new SlipwayError(
+    'NotImplemented',
+    'files and tar archives are of one platform: name one with --platform, or write type=oci',
+  );
 }
 
 /** The build checks alone. */
