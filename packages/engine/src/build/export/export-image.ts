@@ -1,7 +1,6 @@
 import { type Clock, SlipwayError } from '@slipway/base';
 import type { BuildResult, DockerfilePlan } from '@slipway/build';
 import {
-  computeDigest,
   type Descriptor,
   formatFamiliar,
   hostPlatform,
@@ -85,12 +84,7 @@ export async function exportImages(
   const name = references[0] && packageUrl(references[0]);
   const index = needIndex(parts) ? await writeImages(storeSink(store, lease), parts, { name }) : undefined;
   const { configBytes, layers } = partsOf(context, own);
-  // A build that changed nothing has come to an image that is here, with all that it needs.
-  const known = index === undefined ? images.find(computeDigest(configBytes)) : undefined;
-  const image =
-    known === undefined
-      ? await images.register({ configBytes, layers, references, index }, { lease })
-      : images.addReferences(known.id, references);
+  const image = await images.register({ configBytes, layers, references, index }, { lease });
   for (const reference of references) {
     events.publish({
       type: 'image',
