@@ -40,7 +40,8 @@ export const packageImports: Readonly<Record<string, readonly string[]>> = {
     'serverless',
   ],
   client: ['base', 'api'],
-  cli: ['base', 'api', 'client'],
+  // Of `dockerfile` only how ignore patterns are read: the client does not send what they leave out.
+  cli: ['base', 'api', 'client', 'dockerfile'],
 };
 
 /** The slices of `engine` and `serverless` (and `daemon/system`), and the slices whose `index.ts` each may import. */

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkoutRoot } from '../architecture/source-files.ts';
@@ -136,6 +146,51 @@ test('slipway build --check says what should be written otherwise, and builds no
   const { code, stdout } = await engine.slipway('build', '--check', folder);
   assert.equal(code, 0);
   assert.match(stdout, /WARNING: StageNameCasing/);
+});
+
+test('of 20,000 files only the one that changed is sent, and what is gone here is gone there', {
+  skip,
+}, async () => {
+  const folder = contextFolder(engine, 'large', {
+    '.dockerignore': 'ignored*\n!ignored/kept\n',
+    'ignored/kept': 'k',
+    'ignored/not': 'n',
+    Dockerfile:
+      'FROM busybox\nCOPY . /all\nRUN find /all -type f | wc -l > /count\nCMD cat /count /all/d7/f7; ls /all/ignored; ls -l /all | grep -c "^l"; stat -c %h /all/hard\n',
+  });
+  for (let at = 0; at < 100; at++) {
+    mkdirSync(join(folder, `d${at}`));
+    for (let file = 0; file < 200; file++) writeFileSync(join(folder, `d${at}/f${file}`), 'x'.repeat(500));
+  }
+  symlinkSync('d7/f7', join(folder, 'link'));
+  writeFileSync(join(folder, 'large'), Buffer.alloc(3 << 20, 1));
+  linkSync(join(folder, 'large'), join(folder, 'hard'));
+  const build = async () => {
+    const result = await mustSlipway('build', '--progress', 'plain', '-t', 'large', folder);
+    const sent = /transferring context: ([\d.]+\s?\w+)/g;
+    return { sent: [...result.stderr.matchAll(sent)].at(-1)?.[1], ms: result.durationMs, log: result.stderr };
+  };
+  const first = await build();
+  assert.match(first.sent ?? first.log, /^13(\.\d+)?MB$/);
+  const all = 'x'.repeat(500);
+  assert.equal(await engine.mustDocker('run', '--rm', 'large'), `20005\n${all}kept\n1\n2`);
+  writeFileSync(join(folder, 'd7/f7'), 'changed\n');
+  rmSync(join(folder, 'd8'), { recursive: true });
+  const second = await build();
+  assert.match(second.sent ?? second.log, /^8\s?B$/);
+  assert.equal(await engine.mustDocker('run', '--rm', 'large'), '19805\nchanged\nkept\n1\n2');
+  const third = await build();
+  assert.match(third.log, /COPY \. \/all\n(?:.*\n)*?#\d+ CACHED/);
+  assert.ok(third.ms < 3_000, `nothing changed, and it took ${third.ms} ms`);
+});
+
+test('a file of the context that cannot be read is named', { skip }, async () => {
+  const folder = contextFolder(engine, 'vanishes', { Dockerfile: 'FROM busybox\nCOPY . /all\n' });
+  mkdirSync(join(folder, 'folder'));
+  const result = await engine.slipway('build', '-f', join(folder, 'folder'), folder);
+  assert.match(result.stderr, /folder is a folder: name the file/);
+  const missing = await engine.slipway('build', '-f', join(folder, 'nothing'), folder);
+  assert.match(missing.stderr, /Cannot locate specified Dockerfile: nothing/);
 });
 
 test('slipway build takes a Dockerfile from standard input, beside a folder or alone', { skip }, async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { contextFolder, usePlugins } from './harness/build.ts';
 import { eventually, runCommand } from './harness/command.ts';
 import { peers, without } from './harness/peers.ts';
@@ -122,6 +123,46 @@ test('of 2,000 files only the one that changed is sent, and what is gone here is
   assert.ok(shown.includes('g5') && !/\bf5\b/.test(shown));
 });
 
+test('what COPY --link brought stays when the base is another: the same layer, from the cache', {
+  skip,
+}, async () => {
+  const dockerfile = `ARG BASE
+FROM busybox AS base
+ARG BASE
+RUN mkdir -p /app && echo $BASE > /app/base
+FROM base
+WORKDIR /app
+COPY --link --chown=5:6 files/ .
+ADD --link <<two /deep/er/
+second
+two
+COPY plain /plain
+CMD ["sh", "-c", "cat base one /deep/er/two /plain && stat -c %u:%g one"]
+`;
+  const folder = contextFolder(engine, 'linked', {
+    Dockerfile: dockerfile,
+    'files/one': 'one\n',
+    plain: 'p\n',
+  });
+  const layersOf = async (base: string) => {
+    const log = await mustBuild('-t', base, '--build-arg', `BASE=${base}`, folder);
+    assert.equal(await engine.mustDocker('run', '--rm', base), `${base}\none\nsecond\np\n5:6`);
+    const layers = await engine.mustDocker('image', 'inspect', '-f', '{{json .RootFS.Layers}}', base);
+    return { log, layers: JSON.parse(layers) as string[] };
+  };
+  const first = await layersOf('first');
+  const second = await layersOf('second');
+  assert.match(first.log, /COPY --link --chown=5:6.*\n#\d+ DONE/);
+  assert.match(second.log, /COPY --link --chown=5:6.*\n#\d+ CACHED/);
+  assert.match(second.log, /ADD --link <<two.*\n#\d+ CACHED/);
+  assert.match(second.log, /COPY plain.*\n#\d+ DONE/);
+  assert.equal(first.layers.length, 5);
+  assert.notEqual(second.layers[1], first.layers[1]);
+  assert.deepEqual(second.layers.slice(2, 4), first.layers.slice(2, 4));
+  const history = await engine.mustDocker('history', '--format', '{{.CreatedBy}} {{.Size}}', 'second');
+  assert.match(history, /COPY --chown=5:6 files\/ \. # buildkit [1-9]/);
+});
+
 test('secrets reach their step and no byte that is kept', { skip }, async () => {
   const secret = 'correct-horse-battery-staple-8151';
   const folder = contextFolder(engine, 'secret', {
@@ -206,6 +247,41 @@ test('a client that goes cancels its build, and nothing of it stays', { skip }, 
   );
   await eventually('its files are gone', async () => readdirSync(join(engine.runRoot, 'build')).length === 0);
   assert.match(await engine.mustDocker('buildx', 'history', 'ls'), /Error|Canceled/);
+});
+
+test('a gRPC client that speaks HTTP/2 from the first byte is served on the same socket', {
+  skip,
+}, async () => {
+  const client = new Client(`unix:${engine.socketPath}`, credentials.createInsecure());
+  const call = (path: string) =>
+    new Promise<Buffer>((resolve, reject) =>
+      client.makeUnaryRequest(
+        path,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        Buffer.alloc(0),
+        (error, answer) => (error === null ? resolve(answer as Buffer) : reject(error)),
+      ),
+    );
+  try {
+    const workers = await call('/moby.buildkit.v1.Control/ListWorkers');
+    assert.match(workers.toString('latin1'), /linux/);
+    const info = await Promise.all([1, 2, 3].map(() => call('/moby.buildkit.v1.Control/Info')));
+    assert.match(String(info[2]), /slipway|\d+\.\d+/i);
+    await assert.rejects(call('/moby.buildkit.v1.Control/Nothing'), { code: status.UNIMPLEMENTED });
+    assert.equal((await engine.api({ path: '/_ping' })).text, 'OK');
+  } finally {
+    client.close();
+  }
+});
+
+test('a file for another frontend is refused with what to do', { skip }, async () => {
+  const folder = contextFolder(engine, 'frontend', {
+    Dockerfile: '# syntax=example.com/other:1\nFROM busybox\n',
+  });
+  const { code, stderr } = await build(folder);
+  assert.equal(code, 1);
+  assert.match(stderr, /syntax "example.com\/other:1" is not supported.*docker\/dockerfile:1/);
 });
 
 test('builders are listed, looked at and their cache is cleaned', { skip }, async () => {

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, test } from 'node:test';
 import { zipFolder } from '../../packages/cli/src/package/zip.ts';
-import { checkoutRoot } from '../architecture/source-files.ts';
+import { GRADLE_PROJECT, MAVEN_OFFLINE, MAVEN_PROJECT } from './harness/build.ts';
 import { eventually, mustRun } from './harness/command.ts';
-import { packImage } from './harness/images.ts';
+import { debianArchive, TOOLCHAINS } from './harness/images.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
 /** The image with the languages' tools; its name is no Debian's, so nothing is fetched for it. */
-const BASE = 'tools:1';
+const BASE = TOOLCHAINS.tag;
 const needsSlipway = { skip: onDockerd };
 
 type Files = Readonly<Record<string, string | object | Buffer>>;
@@ -33,28 +31,8 @@ async function slipway(...args: readonly string[]): Promise<string> {
   return result.text;
 }
 
-/** Debian with Node, npm and Python, kept in the checkout's cache; a minute or two the first time. */
-async function toolsArchive(): Promise<string> {
-  const archive = join(checkoutRoot, '.cache/images/package-tools-1.tar');
-  if (existsSync(archive)) return archive;
-  const work = await mkdtemp(join(tmpdir(), 'slipway-tools-'));
-  try {
-    const rootfs = join(work, 'rootfs');
-    const packages = '--include=nodejs,npm,python3-venv';
-    const trim = '--dpkgopt=path-exclude=/usr/share/doc/*';
-    await mustRun(['mmdebstrap', '--quiet', '--variant=minbase', packages, trim, 'bookworm', rootfs], {
-      timeoutMs: 300_000,
-    });
-    await mustRun(['find', join(rootfs, 'dev'), '-mindepth', '1', '-delete']);
-    await packImage({ rootfs, work, archive, tag: BASE, command: ['sh'] });
-    return archive;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-}
-
 before(async () => {
-  if (!onDockerd) await engine.mustDocker('load', '-i', await toolsArchive());
+  if (!onDockerd) await engine.mustDocker('load', '-i', await debianArchive(BASE, TOOLCHAINS.packages));
 });
 
 const NODE: Files = {
@@ -94,7 +72,7 @@ test(
     const folder = project('node', NODE);
     const output = await slipway('package', '-t', 'shop:1', '--base', BASE, folder);
     assert.match(output, /compiled by "npm run build"/);
-    assert.match(output, /\| FROM tools:1 AS tools/);
+    assert.match(output, /\| FROM toolchains:\d+ AS tools/);
     assert.match(output, /Run it: slipway run --rm -p 3000:3000 shop:1/);
 
     await slipway('run', '-d', '--name', 'shop', '--health-interval', '1s', 'shop:1');
@@ -203,6 +181,114 @@ test('a site is served by busybox, and its Dockerfile can be taken over', needsS
   writeFileSync(join(folder, 'Dockerfile'), 'FROM busybox\nCMD ["echo", "mine"]\n');
   await slipway('package', folder);
   assert.equal(await slipway('run', '--rm', 'my-site'), 'mine');
+});
+
+/** The tools with what lets them work without the internet: Debian's Maven repository, and a pnpm. */
+async function offlineBase(): Promise<string> {
+  const folder = project('offline-base', {
+    'settings.xml': MAVEN_OFFLINE,
+    Dockerfile: `FROM ${BASE}
+COPY settings.xml /etc/maven/settings.xml
+COPY pnpm-8.15.9.tgz /tmp/pnpm.tgz
+RUN npm install -g --offline /tmp/pnpm.tgz
+`,
+  });
+  await mustRun(['npm', 'pack', '--silent', '--pack-destination', folder, 'pnpm@8.15.9'], {
+    timeoutMs: 120_000,
+  });
+  await slipway('build', '-q', '-t', 'offline-tools:1', folder);
+  return 'offline-tools:1';
+}
+
+const PNPM: Files = {
+  'package.json': {
+    name: 'shop',
+    scripts: { start: 'node main.js' },
+    dependencies: { lib: 'file:packages/lib' },
+  },
+  'pnpm-lock.yaml': `lockfileVersion: '6.0'
+settings:
+  autoInstallPeers: true
+  excludeLinksFromLockfile: false
+dependencies:
+  lib:
+    specifier: file:packages/lib
+    version: file:packages/lib
+packages:
+  file:packages/lib:
+    resolution: {directory: packages/lib, type: directory}
+    name: lib
+    dev: false
+`,
+  'packages/lib/package.json': { name: 'lib', version: '1.0.0', main: 'lib.js' },
+  'packages/lib/lib.js': "exports.text = 'pnpm';\n",
+  'main.js': "console.log(require('lib').text, process.getuid());\n",
+};
+
+const POETRY: Files = {
+  'pyproject.toml': `[tool.poetry]
+name = "bell"
+version = "0.1.0"
+description = "rings"
+authors = ["A <a@example.org>"]
+
+[tool.poetry.dependencies]
+python = "^3.9"
+greeting = { path = "vendor/greeting-1-py3-none-any.whl" }
+
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+`,
+  'main.py': 'import greeting\nprint("poetry:", greeting.text)\n',
+};
+
+const GO: Files = {
+  'go.mod': 'module example.com/tool\n\ngo 1.19\n',
+  'main.go': 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("go") }\n',
+};
+
+test('projects of Maven, Gradle, pnpm, Poetry and Go are packaged and run', needsSlipway, async () => {
+  const base = await offlineBase();
+  const poetry = project('poetry', { ...POETRY, 'vendor/greeting-1-py3-none-any.whl': await wheel() });
+  await slipway('run', '--rm', '-v', `${poetry}:/work`, '-w', '/work', base, 'poetry', 'lock', '-q');
+  const projects = {
+    'maven jar': project('maven', MAVEN_PROJECT),
+    'gradle 0': project('gradle', GRADLE_PROJECT),
+    'pnpm 10001': project('pnpm', PNPM),
+    'poetry: hello from python': poetry,
+    go: project('go', GO),
+  };
+  for (const [says, folder] of Object.entries(projects)) {
+    const tag = `${says.split(/\W/)[0]}:1`;
+    await slipway('package', '-t', tag, '--base', base, folder);
+    assert.equal(await slipway('run', '--rm', tag), says);
+    await slipway('rmi', tag);
+  }
+});
+
+test('a site is served by nginx where the base is one, unknown paths too', needsSlipway, async () => {
+  await slipway('tag', BASE, 'local/nginx:1');
+  const folder = project('nginx-site', {
+    'index.html': '<h1>by nginx</h1>',
+    'style.css': 'h1 { color: red }',
+  });
+  await slipway('package', '-t', 'nginx-site', '--base', 'local/nginx:1', folder);
+  await slipway('run', '-d', '--name', 'nginx-site', 'nginx-site');
+  const get = (path: string) =>
+    engine.slipway(
+      'exec',
+      'nginx-site',
+      'python3',
+      '-c',
+      `import urllib.request as r; a = r.urlopen("http://127.0.0.1:8080${path}"); print(a.headers["content-type"], a.read().decode())`,
+    );
+  const page = () => get('/').then(({ code, text }) => (code === 0 ? text : undefined));
+  assert.equal(await eventually('nginx answers', page), 'text/html <h1>by nginx</h1>');
+  assert.equal((await get('/style.css')).text, 'text/css h1 { color: red }');
+  assert.match((await get('/nothing')).stderr, /404/);
+  assert.equal(await slipway('exec', 'nginx-site', 'id', '-u'), '65534');
+  await slipway('rm', '-f', 'nginx-site');
 });
 
 test('a step that fails is told with its output, and leaves no container', needsSlipway, async () => {

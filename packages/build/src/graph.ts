@@ -46,7 +46,9 @@ export type Operation =
   /** Input 0 is the root file system; mounts name other inputs. */
   | RunOperation
   /** Input 0 is what is copied into; sources name other inputs. */
-  | { readonly kind: 'files'; readonly actions: readonly FileAction[] };
+  | { readonly kind: 'files'; readonly actions: readonly FileAction[] }
+  /** Input 1's layers on top of input 0's. They are what they are alone, whatever is below them. */
+  | { readonly kind: 'merge' };
 
 export interface RunOperation {
   readonly kind: 'run';

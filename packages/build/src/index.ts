@@ -7,6 +7,7 @@ export {
   writeCacheConfig,
   writeInlineCache,
 } from './cache/cache-config.ts';
+export { FailedStepError } from './debug/failed-steps.ts';
 export type * from './graph.ts';
 export { emulatedPlatforms } from './operations/emulation.ts';
 export * from './plan/index.ts';

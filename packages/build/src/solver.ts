@@ -1,5 +1,6 @@
 import type { HostPath } from '@slipway/base';
 import type { ChainId, Descriptor, DiffId, Digest, ImageConfig, Platform } from '@slipway/oci';
+import type { AttachSink, Process } from '@slipway/runtime';
 import type { Lease } from '@slipway/store';
 import type { Vertex } from './graph.ts';
 
@@ -173,6 +174,38 @@ export interface CacheRecord {
   readonly usageCount: number;
 }
 
+/** A step that failed, as it is kept to be looked into. */
+export interface FailedStepInfo {
+  readonly id: string;
+  readonly title: string;
+  readonly failedAtMs: number;
+  /** What it had written. */
+  readonly sizeBytes: number;
+  /** Whether somebody is in it. */
+  readonly isOpen: boolean;
+  /** Of the last command that was run in it. */
+  readonly lastExitCode: number | undefined;
+}
+
+/** A command to run where a step failed. */
+export interface DebugOptions {
+  /** Empty for the step's own shell. */
+  readonly args: readonly string[];
+  readonly terminal: boolean;
+  readonly stdin: boolean;
+  /** In place of those that the build's client gave. */
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  readonly attach: AttachSink;
+  readonly signal: AbortSignal;
+}
+
+/** The command while it runs. Disposing ends it. */
+export interface DebugSession extends AsyncDisposable {
+  readonly process: Process;
+  /** Its exit code. */
+  readonly exited: Promise<number>;
+}
+
 export interface Solver extends AsyncDisposable {
   /**
    * Makes what `vertex` stands for. Vertices that do not need each other run side by side; one that another solve is making
@@ -182,6 +215,12 @@ export interface Solver extends AsyncDisposable {
   solve(vertex: Vertex, options: SolveOptions): Promise<BuildResult>;
   /** Several at once, of which each part is made once. The results share a lease. @throws as `solve`, when any fails */
   solveAll(vertices: readonly Vertex[], options: SolveOptions): Promise<BuildResult[]>;
+  /** The last steps that failed, the newest first. */
+  listFailedSteps(): Promise<readonly FailedStepInfo[]>;
+  /** @see openDebugSession */
+  debug(id: string, options: DebugOptions): Promise<DebugSession>;
+  /** @throws NotFound; Conflict while somebody is in it */
+  removeFailedStep(id: string): Promise<void>;
   listCache(): Promise<readonly CacheRecord[]>;
   /** Removes results that nothing uses, those used last longest ago first. */
   prune(options: {

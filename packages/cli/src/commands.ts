@@ -22,6 +22,7 @@ const port: Leaf = { load: () => import('./commands/port.ts') };
 const pause: Leaf = { load: () => import('./commands/pause.ts') };
 const unpause: Leaf = { load: () => import('./commands/unpause.ts') };
 const diff: Leaf = { load: () => import('./commands/diff.ts') };
+const commit: Leaf = { load: () => import('./commands/commit.ts') };
 const export_: Leaf = { load: () => import('./commands/export.ts') };
 const update: Leaf = { load: () => import('./commands/update.ts') };
 const images: Leaf = { load: () => import('./commands/images.ts') };
@@ -40,6 +41,7 @@ const container: Noun = {
   summary: 'Manage containers',
   commands: {
     attach,
+    commit,
     cp,
     create,
     diff,
@@ -92,6 +94,7 @@ const builder: Noun = {
   summary: 'Manage builds and their cache',
   commands: {
     build,
+    debug: { load: () => import('./commands/builder-debug.ts') },
     du: { load: () => import('./commands/builder-du.ts') },
     history: { load: () => import('./commands/builder-history.ts') },
     prune: { load: () => import('./commands/builder-prune.ts') },
@@ -188,7 +191,7 @@ const GROUPS: CommandTree['groups'] = {
     stats,
     top,
   },
-  Control: { create, kill, pause, unpause, rename, update, wait, export: export_ },
+  Control: { create, kill, pause, unpause, rename, update, wait, commit, export: export_ },
   Images: {
     build,
     package: { load: () => import('./commands/package.ts') },

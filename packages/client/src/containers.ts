@@ -80,6 +80,14 @@ export class Containers {
     return this.#connection.empty('POST', `${at(id)}/rename`, { query: { name } });
   }
 
+  /** Makes an image of what the container has written; answers its id. */
+  async commit(id: string, { pause, ...query }: CommitOptions): Promise<string> {
+    const reply = await this.#connection.json<{ readonly Id: string }>('POST', '/commit', {
+      query: { container: id, ...query, pause: pause ? 1 : 0 },
+    });
+    return reply.Id;
+  }
+
   remove(id: string, options: { force?: boolean; volumes?: boolean; link?: boolean } = {}): Promise<void> {
     const { force, volumes: v, link } = options;
     return this.#connection.empty('DELETE', at(id), { query: { force, v, link } });
@@ -196,6 +204,16 @@ export class Containers {
       query: { filters: filtersParameter(filters) },
     });
   }
+}
+
+export interface CommitOptions {
+  readonly repo: string;
+  readonly tag: string;
+  readonly author: string;
+  readonly comment: string;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  readonly pause: boolean;
 }
 
 export interface StopOptions {

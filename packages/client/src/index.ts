@@ -10,6 +10,7 @@ import { Registry } from './registry.ts';
 import { System } from './system.ts';
 import { Volumes } from './volumes.ts';
 
+export type { BuildOptions } from './builds.ts';
 export { DEFAULT_HOST, type Hijacked } from './connection.ts';
 export type * from './types.ts';
 

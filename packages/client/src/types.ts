@@ -353,6 +353,16 @@ export interface NewAccessKey extends AccessKeyMetadata {
   readonly SecretAccessKey: string;
 }
 
+/** A step that failed, kept to be looked into. */
+export interface FailedStep {
+  readonly id: string;
+  readonly title: string;
+  readonly failedAtMs: number;
+  readonly sizeBytes: number;
+  readonly isOpen: boolean;
+  readonly lastExitCode?: number;
+}
+
 /** A line of Slipway's own build. Bytes are base64, times milliseconds since the epoch. */
 export type BuildMessage =
   | {
@@ -391,7 +401,12 @@ export type BuildMessage =
     }
   | { readonly kind: 'output'; readonly data: string }
   | { readonly kind: 'image'; readonly id: string; readonly names: readonly string[] }
-  | { readonly kind: 'error'; readonly message: string; readonly exitCode?: number };
+  | {
+      readonly kind: 'error';
+      readonly message: string;
+      readonly exitCode?: number;
+      readonly failedStep?: string;
+    };
 
 /** What `POST /build/prune` answers. */
 export interface BuildCachePruned {

@@ -11,4 +11,5 @@ export type * from './route.ts';
 export * from './server.ts';
 export * from './sigv4.ts';
 export type * from './site.ts';
+export * from './stdio-session.ts';
 export * from './version.ts';

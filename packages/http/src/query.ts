@@ -83,3 +83,22 @@ const badFilter = (encoded: string, cause?: unknown) =>
     `invalid filter ${JSON.stringify(encoded)}: write {"key":["value"]} or {"key":{"value":true}}`,
     { cause },
   );
+
+/** `h` and `w`, in character cells. @throws InvalidArgument */
+export function queryTerminalSize(query: URLSearchParams): {
+  readonly rows: number;
+  readonly columns: number;
+} {
+  return { rows: sideOf(query, 'h'), columns: sideOf(query, 'w') };
+}
+
+function sideOf(query: URLSearchParams, name: string): number {
+  const value = queryInteger(query, name);
+  if (value === undefined || value < 0 || value > 0xffff) {
+    throw new SlipwayError(
+      'InvalidArgument',
+      `invalid resize ${name}: "${query.get(name) ?? ''}"; give 0 to 65535`,
+    );
+  }
+  return value;
+}

@@ -1,4 +1,4 @@
-import type { Reply } from './reply.ts';
+import type { HijackReply, Reply } from './reply.ts';
 
 /** An API version such as `1.44`. */
 export type ApiVersion = `${number}.${number}`;
@@ -35,4 +35,6 @@ export interface Route {
   readonly since?: ApiVersion;
   /** Its hijacked connection may become HTTP/2 (`Upgrade: h2c`). */
   readonly upgradesTo?: 'h2c';
+  /** Takes connections that are HTTP/2 from their first byte; the first route that does has them all. */
+  readonly http2?: HijackReply['serve'];
 }

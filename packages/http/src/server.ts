@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, duplexPair, pipeline } from 'node:stream';
 import { type Clock, isSlipwayError, type Logger } from '@slipway/base';
 import type { Dialect } from './dialects/dialect.ts';
 import type { OpenFileSender } from './file-body.ts';
@@ -62,6 +62,8 @@ interface OpenSite {
 class Connections {
   readonly server: Server;
   readonly #sites: readonly OpenSite[];
+  /** @see Route.http2 */
+  readonly #http2: HijackReply['serve'] | undefined;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #openFileSender: OpenFileSender | undefined;
@@ -77,6 +79,7 @@ class Connections {
       matches,
       fallback,
     }));
+    this.#http2 = sites.flatMap(({ routes }) => routes).find(({ http2 }) => http2 !== undefined)?.http2;
     this.#clock = clock;
     this.#logger = logger;
     this.server = createServer({
@@ -87,7 +90,7 @@ class Connections {
     });
     this.server.on('request', (request, response) => void this.#onRequest(request, response));
     this.server.on('upgrade', (request, socket, head) => void this.#onUpgrade(request, socket, head));
-    this.server.on('clientError', (_error, socket) => refuse(socket));
+    this.server.on('clientError', (error, socket) => this.#onClientError(error, socket));
   }
 
   async close(): Promise<void> {
@@ -167,6 +170,36 @@ class Connections {
     await finished;
     response.detachSocket(socket as Socket);
     await endSocket(socket, this.#clock);
+  }
+
+  #onClientError(error: NodeJS.ErrnoException & { readonly rawPacket?: Buffer }, socket: Duplex): void {
+    if (
+      error.code !== 'HPE_PAUSED_H2_UPGRADE' ||
+      this.#http2 === undefined ||
+      error.rawPacket === undefined
+    ) {
+      refuse(socket);
+      return;
+    }
+    this.#onHttp2(this.#http2, socket, error.rawPacket).catch(() => socket.destroy());
+  }
+
+  /**
+   * A connection whose first bytes the parser knew as HTTP/2's and took. It holds on to the socket itself, so that another
+   * stream stands in for it.
+   */
+  async #onHttp2(serve: HijackReply['serve'], socket: Duplex, head: Buffer): Promise<void> {
+    for (const name of ['data', 'end', 'error', 'close', 'drain']) socket.removeAllListeners(name);
+    const [near, far] = duplexPair();
+    near.write(Buffer.from(head));
+    this.#upgraded.add(socket);
+    socket.once('close', () => this.#upgraded.delete(socket));
+    const signal = this.#signalOf(socket, () => true)();
+    pipeline(socket, near, socket, () => {
+      socket.destroy();
+      near.destroy();
+    });
+    await serve({ socket: far, input: far, write: async (bytes) => void far.write(bytes), signal });
   }
 
   /** Docker's clients ask for `tcp`; `h2c` counts where a route speaks HTTP/2, as others offer it with every request. */

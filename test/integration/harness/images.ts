@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isErrno } from '@slipway/base';
 import { checkoutRoot } from '../../architecture/source-files.ts';
-import { mustRun } from './command.ts';
+import { mustRun, sleep } from './command.ts';
 
 const cacheRoot = join(checkoutRoot, '.cache/images');
 /** Change it when what the image holds changes. */
@@ -39,6 +40,104 @@ printf 'root:x:0:\\ndaemon:x:1:\\nsome:x:1001:\\nextra:x:2000:some\\n' > etc/gro
 mkdir -p home/some var/kept && chown 1000:1001 home/some
 echo kept > var/kept/file && chown -R 1000:1001 var/kept && chmod 750 var/kept
 `;
+
+/** What packages bring and no test needs: half of what they take. */
+const UNUSED = [
+  '/usr/share/doc/*',
+  '/usr/share/man/*',
+  '/usr/share/locale/*',
+  '/usr/lib/jvm/*/jmods/*',
+  '/usr/lib/go-*/pkg/*/cmd/*',
+  '/usr/share/go-*/src/cmd/*',
+  '/usr/share/go-*/test/*',
+  '/usr/bin/*-lto-dump-*',
+];
+
+/**
+ * A `docker load`able archive of Debian with these packages, under a name that is no registry's, so that nothing is fetched
+ * for it; kept in the checkout's cache. It takes a minute or two the first time.
+ * @param tag `NAME:REVISION`: change it when what the image holds changes
+ */
+export async function debianArchive(tag: string, packages: readonly string[]): Promise<string> {
+  const archive = join(cacheRoot, `${tag.replace(':', '-')}.tar`);
+  mkdirSync(cacheRoot, { recursive: true });
+  while (!existsSync(archive)) {
+    using lock = takeLock(`${archive}.making`);
+    if (lock === undefined) await sleep(500);
+    else if (!existsSync(archive)) await makeDebianArchive(archive, tag, packages);
+  }
+  return archive;
+}
+
+/** Test files run side by side, and one of them makes it. Undefined while another does; one that died does no more. */
+function takeLock(path: string): Disposable | undefined {
+  try {
+    writeFileSync(path, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+    if (existsSync(path) && !existsSync(`/proc/${readFileSync(path, 'utf8')}`)) rmSync(path, { force: true });
+    return undefined;
+  }
+  return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+}
+
+async function makeDebianArchive(archive: string, tag: string, packages: readonly string[]): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), 'slipway-debian-'));
+  try {
+    const rootfs = join(work, 'rootfs');
+    const trim = UNUSED.map((path) => `--dpkgopt=path-exclude=${path}`);
+    // Java's package makes links into its manual.
+    const links = '--essential-hook=mkdir -p "$1/usr/share/man/man1"';
+    await mustRun(
+      [
+        'mmdebstrap',
+        '--quiet',
+        '--variant=minbase',
+        `--include=${packages.join(',')}`,
+        ...trim,
+        links,
+        'bookworm',
+        rootfs,
+      ],
+      { timeoutMs: 900_000 },
+    );
+    await mustRun(['find', join(rootfs, 'dev'), '-mindepth', '1', '-delete']);
+    await packImage({ rootfs, work, archive, tag, command: ['sh'] });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Languages, servers and tools, as Dockerfiles of public projects install them; one image, for each takes long to install. */
+export const TOOLCHAINS = {
+  tag: 'toolchains:2',
+  packages: [
+    ...[
+      'nodejs',
+      'npm',
+      'python3-venv',
+      'python3-pip',
+      'python3-poetry',
+      'default-jdk-headless',
+      'maven-debian-helper',
+      'libmaven-dependency-plugin-java',
+      'gradle',
+    ],
+    ...['golang-go', 'php-cli', 'ruby', 'ruby-sinatra', 'puma', 'perl', 'gcc', 'libc6-dev', 'make', 'cmake'],
+    ...[
+      'redis-server',
+      'nginx-light',
+      'lighttpd',
+      'supervisor',
+      'cron',
+      'gosu',
+      'sqlite3',
+      'postgresql',
+      'tini',
+    ],
+    ...['git', 'openssh-client', 'openssh-server', 'ca-certificates', 'procps'],
+  ],
+} as const;
 
 export interface PackImageOptions {
   readonly rootfs: string;

@@ -30,7 +30,8 @@ export async function collectSteps(
     if (places.has(vertex)) return places.get(vertex);
     const all = inputsOf(vertex);
     const inputs: number[] = [];
-    for (const input of mode === 'max' ? all : all.slice(0, 1)) {
+    const hasAll = mode === 'max' || vertex.operation.kind === 'merge';
+    for (const input of hasAll ? all : all.slice(0, 1)) {
       const place = await visit(input);
       if (place !== undefined) inputs.push(place);
     }

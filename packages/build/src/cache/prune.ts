@@ -1,8 +1,13 @@
 import type { SolverContext } from '../solve/context.ts';
 import type { CacheRecord, Solver } from '../solver.ts';
 
-/** What the cache has: the results of steps, and folders. */
-export async function listCache({ records, folders, inUse }: SolverContext): Promise<CacheRecord[]> {
+/** What the cache has: the results of steps, what steps that failed left, and folders. */
+export async function listCache({
+  records,
+  folders,
+  failedSteps,
+  inUse,
+}: SolverContext): Promise<CacheRecord[]> {
   const layerUsers = new Map<string, number>();
   const results = records.listResults();
   for (const { layers } of results) {
@@ -13,6 +18,20 @@ export async function listCache({ records, folders, inUse }: SolverContext): Pro
     const { layers: _, ...rest } = result;
     return { ...rest, type: 'regular', inUse: inUse.has(result.id), shared: false };
   });
+  for (const { id, title, failedAtMs, sizeBytes, isOpen } of await failedSteps.list()) {
+    listed.push({
+      id,
+      parents: [],
+      type: 'internal',
+      description: `failed: ${title}`,
+      inUse: isOpen,
+      shared: false,
+      sizeBytes,
+      createdAtMs: failedAtMs,
+      lastUsedAtMs: undefined,
+      usageCount: 0,
+    });
+  }
   for (const folder of records.listFolders()) {
     listed.push({
       ...folder,
@@ -33,7 +52,7 @@ export async function pruneCache(
   context: SolverContext,
   options: Parameters<Solver['prune']>[0],
 ): ReturnType<Solver['prune']> {
-  const { records, folders, clock } = context;
+  const { records, folders, failedSteps, clock } = context;
   const now = clock.nowMs();
   const listed = await listCache(context);
   const lastUse = ({ lastUsedAtMs, createdAtMs }: CacheRecord) => lastUsedAtMs ?? createdAtMs;
@@ -47,7 +66,8 @@ export async function pruneCache(
   for (const record of removable) {
     if (options.keepBytes !== undefined && keptBytes <= options.keepBytes) break;
     if (context.inUse.has(record.id) || folders.isHeld(record.id)) continue;
-    if (records.findFolder(record.id) === undefined) records.removeResult(record.id);
+    if (failedSteps.has(record.id)) await failedSteps.remove(record.id);
+    else if (records.findFolder(record.id) === undefined) records.removeResult(record.id);
     else await folders.remove(record.id);
     keptBytes -= record.sizeBytes;
     removed.push(record);

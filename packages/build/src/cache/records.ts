@@ -88,9 +88,12 @@ export class CacheRecords {
     return row === undefined ? undefined : toResult(row);
   }
 
-  /** On disk, under all its keys, when this returns. */
+  /**
+   * Under all its keys. It survives the process at once, and a loss of power with the next record that is synced: that of the
+   * image, or one that no build waits for.
+   */
   addResult(result: ResultRecord, keys: readonly string[]): void {
-    this.#database.transaction(() => {
+    this.#database.relaxed(() => {
       this.#database
         .prepare(
           'INSERT INTO build_results (id, layers, parents, description, size_bytes, created_at_ms, last_used_at_ms, usage_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',

@@ -1,17 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { isSlipwayError } from '@slipway/base';
-import {
-  type ChainId,
-  computeDigest,
-  type Descriptor,
-  type DiffId,
-  type Digest,
-  MediaType,
-} from '@slipway/oci';
+import { type Descriptor, type DiffId, type Digest, MediaType } from '@slipway/oci';
 import { type Lease, measureTree, packDirectory } from '@slipway/store';
 import type { Layers } from '../cache/records.ts';
+import { chainIdOn } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
-import { topChainId } from './rootfs.ts';
 
 const NS_PER_SECOND = 1_000_000_000n;
 
@@ -40,12 +33,11 @@ export async function commitLayer(
   }
   const { digest, sizeBytes } = await ingest.commit();
   const diffId = digest as DiffId;
-  const parent = topChainId(below);
-  const chainId = (parent === undefined ? diffId : computeDigest(`${parent} ${diffId}`)) as ChainId;
+  const chainId = chainIdOn(below, diffId);
   lease.add({ blobs: [digest], snapshots: [chainId] });
   try {
     const usage = await measureTree(upper);
-    // The record of the result comes to the disk after it, and takes it along.
+    // The image's record comes to the disk after it, and takes it along.
     await database.relaxed(() => snapshots.commit(chainId, key, { usage }));
   } catch (error) {
     if (!isSlipwayError(error, 'AlreadyExists')) throw error;

@@ -6,8 +6,9 @@ import { copyFiles } from '../files/copy.ts';
 import { Destination, type Ids } from '../files/destination.ts';
 import { cleanPath, Tree, toLatin1 } from '../files/tree.ts';
 import type { FileAction, Owner } from '../graph.ts';
+import type { Input } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
-import { type Input, openInput } from './inputs.ts';
+import { openInput } from './inputs.ts';
 import type { Workspace } from './rootfs.ts';
 
 type CopyAction = Extract<FileAction, { kind: 'copy' }>;
@@ -18,7 +19,7 @@ type CopyAction = Extract<FileAction, { kind: 'copy' }>;
  */
 export async function performFileActions(
   context: SolverContext,
-  { sandbox, bundle }: Workspace,
+  { rootfs, bundle }: Workspace,
   actions: readonly FileAction[],
   inputs: readonly Input[],
   signal: AbortSignal,
@@ -33,9 +34,9 @@ export async function performFileActions(
     }
     return tree;
   };
-  using root = new Tree(sandbox.rootfs);
+  using root = new Tree(rootfs);
   for (const [index, action] of actions.entries()) {
-    const owner = action.owner && (await findOwner(sandbox.rootfs, action.owner));
+    const owner = action.owner && (await findOwner(rootfs, action.owner));
     if (action.kind === 'mkdir') {
       makeFolder(root, action.path, owner, action.mode);
       continue;

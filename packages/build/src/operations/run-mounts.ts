@@ -6,10 +6,10 @@ import type { HeldFolder } from '../cache/folders.ts';
 import { copyFiles } from '../files/copy.ts';
 import { cleanPath, fromLatin1, Tree, toLatin1 } from '../files/tree.ts';
 import type { BuildMount } from '../graph.ts';
+import { type Input, type LayersInput, topChainId } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
 import type { BuildSession } from '../solver.ts';
-import { type Input, openInput } from './inputs.ts';
-import { topChainId } from './rootfs.ts';
+import { openInput } from './inputs.ts';
 
 /** What the mounts of a RUN come to. */
 export interface RunMounts {
@@ -138,7 +138,7 @@ async function overlayOf(
 
 async function lowerOf(
   context: SolverContext,
-  input: Extract<Input, { kind: 'layers' }>,
+  input: LayersInput,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const top = topChainId(await input.layers(signal));

@@ -11,11 +11,11 @@ import {
   type Task,
 } from '@slipway/runtime';
 import type { RunOperation } from '../graph.ts';
+import type { Input } from '../input.ts';
 import type { SolverContext } from '../solve/context.ts';
 import type { StepOutput } from '../solve/shared-steps.ts';
 import type { BuildSession } from '../solver.ts';
 import { explainForeign } from './emulation.ts';
-import type { Input } from './inputs.ts';
 import { missingMountPoints, removeMountPoints } from './mount-points.ts';
 import type { Workspace } from './rootfs.ts';
 import { openMounts } from './run-mounts.ts';
@@ -42,23 +42,55 @@ export interface RunRequest {
  */
 export async function runCommand(
   context: SolverContext,
-  { key, bundle, sandbox }: Workspace,
+  workspace: Workspace,
   request: RunRequest,
 ): Promise<void> {
   const { operation, signal } = request;
   await using undo = new AsyncDisposableStack();
-  const [network, mounts, user] = await Promise.all([
+  const spec = await prepareRun(context, workspace, request, undo);
+  const stubs = missingMountPoints(
+    workspace.rootfs,
+    spec.mounts.map(({ destination }) => destination),
+  );
+  signal.throwIfAborted();
+  let isForeign = false;
+  const onOutput = (output: StepOutput) => {
+    isForeign ||= Buffer.from(output.bytes).includes(NOT_FOR_THIS_MACHINE);
+    request.onOutput(output);
+  };
+  try {
+    const task = await start(context, workspace, spec, { ...request, onOutput });
+    await waitFor(task, operation, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw isForeign ? explainForeign(error, request.platform, hostPlatform()) : error;
+  }
+  removeMountPoints(await context.store.snapshots.upperPath(workspace.key), stubs);
+}
+
+/** What a RUN's process is given. `undo` takes back what was opened for it. @throws what the mounts throw */
+export async function prepareRun(
+  context: SolverContext,
+  { key, bundle, rootfs }: Pick<Workspace, 'key' | 'bundle' | 'rootfs'>,
+  request: Pick<RunRequest, 'operation' | 'inputs' | 'session' | 'signal'> & { readonly terminal?: boolean },
+  undo: AsyncDisposableStack,
+): Promise<OciSpec> {
+  const { operation, signal, terminal = false } = request;
+  const opening = [
     openNetwork(context, operation, bundle, undo, signal),
     openMounts(context, { ...request, mounts: operation.mounts, bundle, undo }),
-    lookupUser(sandbox.rootfs, operation.user, []),
-  ]);
+    lookupUser(rootfs, operation.user, []),
+  ] as const;
+  // None of them still writes into the bundle when it is removed.
+  await Promise.allSettled(opening);
+  const [network, mounts, user] = await Promise.all(opening);
   const spec = buildSpec({
     id: key,
-    rootfsPath: sandbox.rootfs,
+    rootfsPath: rootfs,
     args: operation.args,
     env: environment(operation, user.home, mounts.env),
     cwd: operation.cwd,
-    terminal: false,
+    terminal,
     user,
     hostname: operation.hostname ?? HOSTNAME,
     domainname: '',
@@ -91,37 +123,19 @@ export async function runCommand(
     cgroupsPath: `${context.cgroupParent}/${key}`,
     annotations: {},
   });
-  const complete = withEarlyMounts(spec, mounts.early);
-  const stubs = missingMountPoints(
-    sandbox.rootfs,
-    complete.mounts.map(({ destination }) => destination),
-  );
-  signal.throwIfAborted();
-  let isForeign = false;
-  const onOutput = (output: StepOutput) => {
-    isForeign ||= Buffer.from(output.bytes).includes(NOT_FOR_THIS_MACHINE);
-    request.onOutput(output);
-  };
-  try {
-    const task = await start(context, sandbox, complete, { ...request, onOutput });
-    await waitFor(task, operation, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw isForeign ? explainForeign(error, request.platform, hostPlatform()) : error;
-  }
-  removeMountPoints(await context.store.snapshots.upperPath(key), stubs);
+  return withEarlyMounts(spec, mounts.early);
 }
 
 const NEW: NamespaceMode = { kind: 'new' };
 
 async function start(
   { runtime, clock }: SolverContext,
-  sandbox: Workspace['sandbox'],
+  workspace: Workspace,
   spec: OciSpec,
   { operation, onOutput }: RunRequest,
 ): Promise<Task> {
   try {
-    return await sandbox.start({
+    return await workspace.start({
       spec,
       runtime: runtime.defaultName,
       stdin: false,

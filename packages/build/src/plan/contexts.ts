@@ -3,7 +3,14 @@ import { SlipwayError } from '@slipway/base';
 import type { Platform } from '@slipway/oci';
 import type { Vertex } from '../graph.ts';
 import type { ContextSource } from './options.ts';
-import { gitOperation, isHttpUrl, parseGitSource, sourceVertex, urlFileName } from './sources.ts';
+import {
+  gitOperation,
+  isHttpUrl,
+  parseGitSource,
+  scratchVertex,
+  sourceVertex,
+  urlFileName,
+} from './sources.ts';
 
 /** The contexts of one plan. All that is wanted of one is asked for at once, so that its client sends it once. */
 export class ContextSources {
@@ -74,13 +81,13 @@ export class ContextSources {
       }
       case 'image':
       case 'scratch':
-        return sourceVertex({ kind: 'scratch' }, 'scratch', this.#platform);
+        return scratchVertex(this.#platform);
     }
   }
 
   /** The files of an archive that was fetched. */
   #unpacked(archive: Vertex, fileName: string): Vertex {
-    const empty = sourceVertex({ kind: 'scratch' }, 'scratch', this.#platform);
+    const empty = scratchVertex(this.#platform);
     return {
       operation: {
         kind: 'files',

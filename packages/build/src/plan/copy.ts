@@ -18,7 +18,8 @@ export interface CopySurroundings {
 }
 
 /**
- * The stage after a COPY or ADD. `--link` copies as without it: the same files come, and a new base takes the copy again.
+ * The stage after a COPY or ADD. With `--link` the copy is made on nothing and put on top, so that a new base keeps it: not
+ * where the owner is a name, which only the base can tell, and not on nothing.
  * @throws InvalidArgument in BuildKit's words
  */
 export async function addCopy(
@@ -53,6 +54,7 @@ export async function addCopy(
   return addVertex(state, instruction, {
     operation: { kind: 'files', actions },
     inputs,
+    isLinked: instruction.link && isNumeric(common.owner) && state.vertex.operation.kind !== 'scratch',
     createdBy: describeCopy(instruction, sources, destination, common),
   });
 }
@@ -173,6 +175,9 @@ function parseOwner(text: string): Owner {
   }
   return { user, group: group || undefined };
 }
+
+const isNumeric = (owner: Owner | undefined): boolean =>
+  owner === undefined || [owner.user, owner.group ?? '0'].every((id) => /^\d+$/.test(id));
 
 const SYMBOLIC = /^[ugoa]*(?:[-+=][rwxXstugo]*)+(?:,[ugoa]*(?:[-+=][rwxXstugo]*)+)*$/;
 

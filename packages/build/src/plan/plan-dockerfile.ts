@@ -16,9 +16,10 @@ import { type Argument, platformArguments, unusedArguments } from './arguments.t
 import { configure } from './configure.ts';
 import { ContextSources } from './contexts.ts';
 import { addCopy } from './copy.ts';
+import { checkFrontend } from './frontend.ts';
 import type { DockerfilePlan, PlannedStage, PlanOptions, ResolveImage } from './options.ts';
 import { addRun } from './run.ts';
-import { findNamedContext, imageTitle, sourceVertex } from './sources.ts';
+import { findNamedContext, imageTitle, scratchVertex, sourceVertex } from './sources.ts';
 import { addChange, DEFAULT_PATH, environment, type StageState, stepTitle } from './stage.ts';
 
 /**
@@ -39,6 +40,7 @@ export async function planDockerfile(
     readonly contexts?: ContextSources | undefined;
   },
 ): Promise<DockerfilePlan> {
+  checkFrontend(dockerfile, options.buildArgs);
   const planner = new Planner(dockerfile, options, { resolveImage, contexts });
   const target = findTarget(dockerfile, options.target);
   const state = withLabels(await planner.stage(target), options.labels);
@@ -375,8 +377,6 @@ const makesVertex = ({ kind }: Instruction): boolean => ['RUN', 'COPY', 'ADD', '
 
 const stageNumber = (name: string, before: number): number | undefined =>
   /^\d+$/.test(name) && Number(name) < before ? Number(name) : undefined;
-
-const scratchVertex = (platform: Platform): Vertex => sourceVertex({ kind: 'scratch' }, 'scratch', platform);
 
 const imageVertex = (
   reference: string,

@@ -424,3 +424,24 @@ X`);
     assert.equal(vertex.sourceDateEpochS, 1_700_000_000);
   });
 });
+
+it('a file for another frontend is refused, one for ours in any version is not', async () => {
+  for (const own of [
+    'docker/dockerfile:1',
+    'docker/dockerfile:1.7-labs',
+    'docker.io/docker/dockerfile-upstream:master',
+  ]) {
+    await plan(`# syntax=${own}\nFROM scratch`);
+  }
+  await plan(`# syntax=docker/dockerfile:1@sha256:${'a'.repeat(64)}\nFROM scratch`);
+  for (const other of ['example.com/frontend:2', 'docker/dockerfiles:1', 'Not An Image']) {
+    await assert.rejects(
+      plan(`# syntax=${other}\nFROM scratch`),
+      /syntax ".*" is not supported: .* write docker\/dockerfile:1/,
+    );
+  }
+  await assert.rejects(
+    plan('FROM scratch', { buildArgs: new Map([['BUILDKIT_SYNTAX', 'x/y']]) }),
+    /syntax "x\/y" is not supported/,
+  );
+});

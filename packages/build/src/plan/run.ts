@@ -5,6 +5,7 @@ import type { BuildMount, Vertex } from '../graph.ts';
 import { proxyEnv } from './arguments.ts';
 import { describeRun } from './history.ts';
 import type { PlanOptions } from './options.ts';
+import { scratchVertex } from './sources.ts';
 import { addVertex, argumentsOf, environment, type StageState } from './stage.ts';
 
 type Run = Extract<Instruction, { kind: 'RUN' }>;
@@ -120,7 +121,7 @@ class Mounts {
           },
         ],
       },
-      inputs: [scratch(this.#state)],
+      inputs: [scratchVertex(this.#state.platform)],
       title: '[internal] preparing inline document',
       ignoreCache: false,
       platform: this.#state.platform,
@@ -273,13 +274,5 @@ class MountOptions {
 }
 
 const absolute = (base: string, path: string): string => posix.resolve(base, path);
-
-const scratch = ({ platform }: StageState): Vertex => ({
-  operation: { kind: 'scratch' },
-  inputs: [],
-  title: 'scratch',
-  ignoreCache: false,
-  platform,
-});
 
 const invalid = (message: string) => new SlipwayError('InvalidArgument', message);

@@ -57,6 +57,10 @@ export const sourceVertex = (operation: Operation, title: string, platform: Plat
   platform,
 });
 
+/** A file system without files. */
+export const scratchVertex = (platform: Platform): Vertex =>
+  sourceVertex({ kind: 'scratch' }, 'scratch', platform);
+
 /** The operation of a git repository. */
 export const gitOperation = (
   { url, ref, subdirectory }: GitSource,

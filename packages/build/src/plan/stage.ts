@@ -4,6 +4,7 @@ import type { FileAction, Operation, PlannedConfig, Vertex } from '../graph.ts';
 import type { Argument } from './arguments.ts';
 import { HISTORY_COMMENT } from './history.ts';
 import type { PlannedStep } from './options.ts';
+import { scratchVertex } from './sources.ts';
 
 /** A stage while its instructions are gone through. Each instruction makes a new one. */
 export interface StageState {
@@ -73,20 +74,30 @@ export function addVertex(
   {
     operation,
     inputs,
+    isLinked = false,
     createdBy,
-  }: { readonly operation: Operation; readonly inputs: readonly Vertex[]; readonly createdBy: string },
+  }: {
+    readonly operation: Operation;
+    readonly inputs: readonly Vertex[];
+    /** It is made on nothing, and what it comes to is put on top. */
+    readonly isLinked?: boolean;
+    readonly createdBy: string;
+  },
 ): StageState {
+  const { platform } = state;
+  const title = stepTitle(state, step.original);
   const vertex: Vertex = {
     operation,
-    inputs: [state.vertex, ...inputs],
-    title: stepTitle(state, step.original),
+    inputs: [isLinked ? scratchVertex(platform) : state.vertex, ...inputs],
+    title,
     ignoreCache: state.ignoreCache,
-    platform: state.platform,
+    platform,
     sourceDateEpochS: state.epochS,
   };
+  const merged = { operation: { kind: 'merge' }, title, ignoreCache: false, platform } as const;
   return {
     ...state,
-    vertex,
+    vertex: isLinked ? { ...merged, inputs: [state.vertex, vertex] } : vertex,
     steps: [...state.steps, { ...step, vertex }],
     titles: { ...state.titles, at: state.titles.at + 1 },
     history: [...state.history, { document: { created_by: createdBy, comment: HISTORY_COMMENT }, vertex }],

@@ -2,8 +2,7 @@ import type { Vertex } from '../graph.ts';
 
 const copies = new WeakMap<Vertex, Vertex>();
 
-export const isStep = ({ operation }: Vertex): boolean =>
-  operation.kind === 'files' || operation.kind === 'run';
+export const isStep = ({ operation }: Vertex): boolean => ['files', 'run', 'merge'].includes(operation.kind);
 
 /** Whether it comes to a folder, and not to layers. */
 export const isFolder = ({ operation }: Vertex): boolean => ['local', 'http', 'git'].includes(operation.kind);

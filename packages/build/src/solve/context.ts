@@ -4,6 +4,7 @@ import type { Store } from '@slipway/store';
 import type { CacheMounts } from '../cache/cache-mounts.ts';
 import type { Folders } from '../cache/folders.ts';
 import type { CacheRecords, ResultRecord } from '../cache/records.ts';
+import type { FailedSteps } from '../debug/failed-steps.ts';
 import type { FileHashes } from '../files/hash.ts';
 import type { BuildHost } from '../solver.ts';
 import type { SharedSteps } from './shared-steps.ts';
@@ -27,6 +28,7 @@ export interface SolverContext {
   readonly folders: Folders;
   readonly cacheMounts: CacheMounts;
   readonly hashes: FileHashes;
+  readonly failedSteps: FailedSteps;
   readonly steps: SharedSteps<ResultRecord>;
   /** How many solves use a result or folder, by id. */
   readonly inUse: Map<string, number>;

@@ -3,7 +3,8 @@ import { hashSelection } from '../files/hash.ts';
 import type { Selection } from '../files/select.ts';
 import { Tree } from '../files/tree.ts';
 import type { Vertex } from '../graph.ts';
-import { type Input, openInput } from '../operations/inputs.ts';
+import type { Input, LayersInput } from '../input.ts';
+import { openInput } from '../operations/inputs.ts';
 import { isCommit } from '../sources/git.ts';
 import { canonicalJson, vertexDefinition } from '../vertex-digest.ts';
 import { asBase, isFolder } from './as-base.ts';
@@ -70,6 +71,7 @@ export async function contentKey(
 ): Promise<Digest> {
   const base = inputs[0]?.kind === 'layers' ? inputs[0].identity : undefined;
   const taken: string[] = [];
+  if (vertex.operation.kind === 'merge') taken.push((inputs[1] as LayersInput).identity);
   for (const { input, selection } of selectionsOf(vertex)) {
     taken.push(await hashOf(inputs[input] as Input, selection));
   }

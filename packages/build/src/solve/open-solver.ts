@@ -9,6 +9,8 @@ import { CacheMounts } from '../cache/cache-mounts.ts';
 import { Folders } from '../cache/folders.ts';
 import { listCache, pruneCache } from '../cache/prune.ts';
 import { CacheRecords, type ResultRecord } from '../cache/records.ts';
+import { FailedSteps } from '../debug/failed-steps.ts';
+import { openDebugSession } from '../debug/open-session.ts';
 import { FileHashes } from '../files/hash.ts';
 import { KEY_PREFIX } from '../operations/rootfs.ts';
 import type { BuildHost, BuildResult, Solver } from '../solver.ts';
@@ -65,6 +67,7 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     folders,
     cacheMounts: new CacheMounts(folders),
     hashes: new FileHashes(),
+    failedSteps: new FailedSteps(options),
     steps: new SharedSteps<ResultRecord>(),
     inUse: new Map(),
   };
@@ -74,6 +77,9 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
       return result as BuildResult;
     },
     solveAll: (vertices, solveOptions) => new Solve(context, solveOptions).run(vertices),
+    listFailedSteps: () => context.failedSteps.list(),
+    debug: (id, debugOptions) => openDebugSession(context, id, debugOptions),
+    removeFailedStep: (id) => context.failedSteps.remove(id),
     listCache: () => listCache(context),
     prune: (pruneOptions) => pruneCache(context, pruneOptions),
     roots() {
@@ -89,6 +95,7 @@ export async function openSolver(options: OpenSolverOptions): Promise<Solver> {
     },
     async [Symbol.asyncDispose]() {
       await context.steps.idle();
+      await context.failedSteps[Symbol.asyncDispose]();
     },
   };
 }

@@ -7,7 +7,7 @@ import { vertexDigest } from '../vertex-digest.ts';
 type VertexEvent = Extract<BuildEvent, { kind: 'vertex' }>;
 type VertexState = Partial<Pick<VertexEvent, 'startedAtMs' | 'completedAtMs' | 'cached' | 'error'>>;
 
-/** Tells of one solve what happens to its vertices. `scratch` is not told of. */
+/** Tells of one solve what happens to its vertices. Those that are no work, `scratch` and merges, are not told of. */
 export class Report {
   readonly #clock: Clock;
   readonly #onEvent: (event: BuildEvent) => void;
@@ -84,12 +84,12 @@ export class Report {
   }
 
   #emit(vertex: Vertex, state: VertexState): void {
-    if (vertex.operation.kind === 'scratch') return;
+    if (!isTold(vertex)) return;
     this.#onEvent({
       kind: 'vertex',
       digest: vertexDigest(vertex),
       title: vertex.title,
-      inputs: vertex.inputs.filter(({ operation }) => operation.kind !== 'scratch').map(vertexDigest),
+      inputs: toldInputs(vertex).map(vertexDigest),
       startedAtMs: undefined,
       completedAtMs: undefined,
       cached: false,
@@ -98,3 +98,9 @@ export class Report {
     });
   }
 }
+
+const isTold = ({ operation }: Vertex): boolean => operation.kind !== 'scratch' && operation.kind !== 'merge';
+
+/** In a merge's place stand its own inputs. */
+const toldInputs = ({ inputs }: Vertex): Vertex[] =>
+  inputs.flatMap((input) => (isTold(input) ? [input] : toldInputs(input)));

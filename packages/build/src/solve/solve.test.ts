@@ -8,6 +8,7 @@ import {
   assertNothingUnderWay,
   busybox,
   copy,
+  linked,
   local,
   mkdir,
   openSolverBench,
@@ -30,7 +31,7 @@ test('a RUN makes a layer of what it wrote, and of nothing else', async () => {
   await assertNothingUnderWay(bench);
 });
 
-test("a failing RUN tells its exit code in docker's words and leaves nothing", async () => {
+test("a failing RUN tells its exit code in docker's words and leaves what it wrote", async () => {
   await using bench = await openSolverBench('fail');
   await assert.rejects(bench.solve(run(busybox(), 'echo why >&2; exit 7')), (error) => {
     assert.ok(isSlipwayError(error, 'Internal'));
@@ -42,6 +43,9 @@ test("a failing RUN tells its exit code in docker's words and leaves nothing", a
     return true;
   });
   assert.equal(bench.output(), 'why\n');
+  await assertNothingUnderWay(bench, 1);
+  const [failed] = await bench.solver.listFailedSteps();
+  await bench.solver.removeFailedStep(failed?.id as string);
   await assertNothingUnderWay(bench);
 });
 
@@ -86,6 +90,39 @@ test('COPY --from is cached by the files taken, though the stage was made again'
   assert.deepEqual(bench.made(), ['RUN echo same > /same; echo b > /note']);
   assert.equal(second.layers[0]?.chainId, first.layers[0]?.chainId);
   assert.equal(second.layers[0]?.madeBy, vertexDigest(graph('b')), "the layer is told as another build's");
+});
+
+test('what is linked keeps its layer and its cache on another base, and hides nothing of it', async () => {
+  await using bench = await openSolverBench('linked');
+  bench.write('dir/a', 'a');
+  bench.write('dir/deep/b', 'b');
+  const graph = (base: string) =>
+    linked(run(busybox(), `mkdir -p /app; echo ${base} > /app/base`), local(), 'dir', '/app/');
+  const first = await bench.solve(graph('one'));
+  // Side by side: the copy does not wait for the base.
+  assert.deepEqual(bench.made().sort(), [
+    'COPY dir /app/',
+    'RUN mkdir -p /app; echo one > /app/base',
+    'context',
+  ]);
+  const second = await bench.solve(graph('two'));
+  assert.deepEqual(bench.made().sort(), ['RUN mkdir -p /app; echo two > /app/base', 'context']);
+  assert.equal(second.layers[2]?.blob.digest, first.layers[2]?.blob.digest);
+  assert.notEqual(second.layers[2]?.chainId, first.layers[2]?.chainId);
+  assert.equal(await bench.read(first, 'cat app/base app/a app/deep/b'), 'one\nab');
+  assert.equal(await bench.read(second, 'cat app/base app/a app/deep/b'), 'two\nab');
+  const names = execFileSync('tar', ['-t'], {
+    input: await bench.store.content.read(second.layers[2]?.blob.digest as never),
+    encoding: 'utf8',
+  });
+  assert.deepEqual(names.trim().split('\n'), ['app/', 'app/a', 'app/deep/', 'app/deep/b']);
+  const inode = () => bench.read(second, 'stat -c %i app/a');
+  const before = await inode();
+  await bench.solve(run(graph('two'), 'echo changed > /app/a'));
+  assert.equal(await bench.read(first, 'cat app/a'), 'a', 'a step above wrote into a shared file');
+  assert.equal(await inode(), before);
+  assert.equal(second.layers[2]?.madeBy, vertexDigest(graph('two').inputs[1] as never));
+  await assertNothingUnderWay(bench);
 });
 
 test('stages that do not need each other run side by side, and the same step once', async () => {

@@ -6,8 +6,7 @@ import { collectSteps, type StepOutcome } from '../cache/collect-steps.ts';
 import type { ResultRecord } from '../cache/records.ts';
 import type { Selection } from '../files/select.ts';
 import type { Vertex } from '../graph.ts';
-import type { Input } from '../operations/inputs.ts';
-import { topChainId } from '../operations/rootfs.ts';
+import { type Input, type LayersInput, topChainId } from '../input.ts';
 import type { BuildResult, CacheImport, PortableResult, SolveOptions } from '../solver.ts';
 import { canonicalJson, vertexDigest } from '../vertex-digest.ts';
 import { asBase, isStep } from './as-base.ts';
@@ -17,8 +16,6 @@ import { makeStep, type StepRequest } from './make-step.ts';
 import { Report } from './report.ts';
 import type { StepControl, StepOutput } from './shared-steps.ts';
 import { SourceInputs } from './source-inputs.ts';
-
-type LayersInput = Extract<Input, { kind: 'layers' }>;
 
 /** What is known of a step: made here, or elsewhere. */
 type Found =
@@ -157,10 +154,10 @@ export class Solve {
         if (fastKey !== undefined && known.from === undefined)
           this.#context.records.addKey(fastKey, known.result.id);
         this.#report.cached(vertex);
-        return this.#use(vertex, known, keys, makersOf(vertex, inputs[0], known.result));
+        return this.#use(vertex, known, keys, makersOf(vertex, inputs, known.result));
       }
       const result = await this.#share(vertex, inputs, keys);
-      return this.#use(vertex, { result, from: undefined }, keys, makersOf(vertex, inputs[0], result));
+      return this.#use(vertex, { result, from: undefined }, keys, makersOf(vertex, inputs, result));
     } catch (error) {
       if (!this.#report.hasBegun(vertex))
         this.#report.failed(vertex, undefined, error, this.#controller.signal.aborted);
@@ -327,9 +324,12 @@ export class Solve {
 
   /** Of a result whose inputs are not looked at. */
   async #knownMakers(vertex: Vertex): Promise<Digest[]> {
-    const [first] = vertex.inputs;
+    const [first, linked] = vertex.inputs;
     const key = await this.#definitionKey(vertex);
     if (first === undefined || key === undefined || !isStep(vertex)) return [];
+    if (vertex.operation.kind === 'merge' && linked !== undefined) {
+      return [...(await this.#knownMakers(asBase(first))), ...(await this.#knownMakers(linked))];
+    }
     const found = await this.#find(key);
     const below = await this.#knownMakers(asBase(first));
     return found?.result.sizeBytes === 0 ? below : [...below, vertexDigest(vertex)];
@@ -367,11 +367,12 @@ export class Solve {
 
 function makersOf(
   vertex: Vertex,
-  below: Input | undefined,
+  inputs: readonly Input[],
   { sizeBytes }: Pick<ResultRecord, 'sizeBytes'>,
 ): Digest[] {
-  const own = sizeBytes === 0 ? [] : [vertexDigest(vertex)];
-  return below?.kind === 'layers' ? [...below.madeBy, ...own] : own;
+  const [below, linked] = inputs.map((input) => (input.kind === 'layers' ? input.madeBy : []));
+  if (vertex.operation.kind === 'merge') return [...(below ?? []), ...(linked ?? [])];
+  return [...(below ?? []), ...(sizeBytes === 0 ? [] : [vertexDigest(vertex)])];
 }
 
 const canceled = (cause: unknown): SlipwayError =>

@@ -1,40 +1,37 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, relative, resolve } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { Readable } from 'node:stream';
 import { isErrno, SlipwayError } from '@slipway/base/errors';
 
-/** What is built: an archive to send, or what the daemon fetches itself. */
-export interface BuildContext extends AsyncDisposable {
-  readonly body: Readable | undefined;
-  readonly remote: string;
-  /** Where the Dockerfile is in it; '' for `Dockerfile`. */
-  readonly dockerfile: string;
-  /** Settles when all of it was packed. @throws when something could not be read */
-  readonly packed: Promise<void>;
-}
+/** What is built. */
+export type BuildContext =
+  /** What the daemon fetches itself; `dockerfile` is the path in it, '' for `Dockerfile`. */
+  | { readonly kind: 'remote'; readonly address: string; readonly dockerfile: string }
+  | { readonly kind: 'archive'; readonly body: Readable; readonly dockerfile: string }
+  | FolderContext;
 
-/** In the archive, beside the files of the context, whose names it must not take. */
-const OWN_DOCKERFILE = '.slipway.Dockerfile';
+/** Files here, of which the daemon gets those that it has not. */
+export interface FolderContext {
+  readonly kind: 'folder';
+  /** Undefined: no files, only a Dockerfile. */
+  readonly folder: string | undefined;
+  /** What errors call the Dockerfile. */
+  readonly dockerfile: string;
+  readonly text: string;
+  /** The text of the ignore file that counts. */
+  readonly ignore: string | undefined;
+}
 
 /**
  * The context that a command line names: a folder, `-` for an archive or a Dockerfile on standard input, or an address.
- * @throws NotFound
+ * @throws NotFound; InvalidArgument
  */
 export async function openContext(
   where: string,
-  { file, stdin }: { file: string; stdin: Readable },
+  { file, stdin }: { readonly file: string; readonly stdin: Readable },
 ): Promise<BuildContext> {
   if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(where)) {
-    return {
-      body: undefined,
-      remote: where,
-      dockerfile: file,
-      packed: Promise.resolve(),
-      [Symbol.asyncDispose]: async () => {},
-    };
+    return { kind: 'remote', address: where, dockerfile: file };
   }
   if (where === '-') return await contextOfStdin(file, stdin);
   const found = await stat(where).catch((error: unknown) => {
@@ -51,92 +48,33 @@ export async function openContext(
   return await contextOfFolder(resolve(where), file, stdin);
 }
 
-async function contextOfFolder(folder: string, file: string, stdin: Readable): Promise<BuildContext> {
-  const inside = file === '' ? 'Dockerfile' : relative(folder, resolve(file));
-  const isOutside = file === '-' || inside.startsWith('..');
-  const scratch = isOutside ? await mkdtemp(join(tmpdir(), 'slipway-build-')) : undefined;
-  const remove = async () => {
-    if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
-  };
-  try {
-    const extra: string[] = [];
-    if (scratch !== undefined) {
-      const target = join(scratch, OWN_DOCKERFILE);
-      if (file === '-') await writeFile(target, await readAll(stdin));
-      else await copyFile(file, target);
-      extra.push('-C', scratch, OWN_DOCKERFILE);
-      // What is to be ignored for this Dockerfile stands beside it, not in the folder.
-      const ignore = file === '-' ? undefined : await readText(`${file}.dockerignore`);
-      if (ignore !== undefined) {
-        await writeFile(`${target}.dockerignore`, ignore);
-        extra.push(`${OWN_DOCKERFILE}.dockerignore`);
-      }
-    }
-    const excludes = await tarExcludes(folder, inside);
-    const pack = spawn(
-      'tar',
-      [
-        '-c',
-        '--anchored',
-        '--numeric-owner',
-        '--owner=0',
-        '--group=0',
-        ...excludes,
-        '-C',
-        folder,
-        '.',
-        ...extra,
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    return {
-      // Node throws away what a child that has ended wrote, unless somebody reads it already.
-      body: pack.stdout.pipe(new PassThrough()),
-      remote: '',
-      dockerfile: isOutside ? OWN_DOCKERFILE : inside,
-      packed: succeeded(pack, folder),
-      async [Symbol.asyncDispose]() {
-        pack.kill('SIGKILL');
-        await remove();
-      },
-    };
-  } catch (error) {
-    await remove();
-    throw error;
+async function contextOfFolder(folder: string, file: string, stdin: Readable): Promise<FolderContext> {
+  if (file === '-') {
+    const text = (await readAll(stdin)).toString();
+    return { kind: 'folder', folder, dockerfile: 'Dockerfile', text, ignore: await readIgnore(folder) };
   }
-}
-
-const READ_ERRORS = 2;
-
-async function succeeded(pack: ChildProcess, folder: string): Promise<void> {
-  const [code] = (await once(pack, 'close')) as [number | null];
-  if (code === READ_ERRORS) throw new SlipwayError('Internal', `tar could not read all of ${folder}`);
-}
-
-/**
- * What need not be sent: names without wildcards in the `.dockerignore`, where nothing below them is taken back. The daemon
- * reads the whole file again.
- */
-async function tarExcludes(folder: string, dockerfile: string): Promise<string[]> {
+  const path = file === '' ? join(folder, 'Dockerfile') : resolve(file);
   const text =
-    (await readText(join(folder, `${dockerfile}.dockerignore`))) ??
-    (await readText(join(folder, '.dockerignore'))) ??
-    '';
-  const lines = text.split('\n').map((line) => line.trim());
-  if (lines.some((line) => line.startsWith('!'))) return [];
-  const needed = [dockerfile, `${dockerfile}.dockerignore`, '.dockerignore'];
-  return lines
-    .map((line) => line.replace(/^\/|\/$/g, ''))
-    .filter((name) => /^[\w.-]+(?:\/[\w.-]+)*$/.test(name) && !name.split('/').includes('..'))
-    .filter((name) => !needed.some((path) => path === name || path.startsWith(`${name}/`)))
-    .flatMap((name) => ['--exclude', `./${name}`]);
+    (await readText(path)) ?? (file === '' ? await readText(join(folder, 'dockerfile')) : undefined);
+  const inside = relative(folder, path);
+  const dockerfile = inside.startsWith('..') ? file : inside;
+  if (text === undefined) {
+    throw new SlipwayError('InvalidArgument', `Cannot locate specified Dockerfile: ${dockerfile}`);
+  }
+  const ignore = (await readText(`${path}.dockerignore`)) ?? (await readIgnore(folder));
+  return { kind: 'folder', folder, dockerfile, text, ignore };
 }
+
+const readIgnore = (folder: string): Promise<string | undefined> => readText(join(folder, '.dockerignore'));
 
 async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (isErrno(error, 'EISDIR')) {
+      throw new SlipwayError('InvalidArgument', `${path} is a folder: name the file in ${dirname(path)}`);
+    }
     throw error;
   }
 }
@@ -174,24 +112,9 @@ async function contextOfStdin(file: string, stdin: Readable): Promise<BuildConte
     head.toString('latin1', MAGIC_AT, MAGIC_AT + 5) === 'ustar' ||
     COMPRESSED.some((magic) => magic.every((byte, index) => head[index] === byte));
   const whole = Readable.from(rest());
-  if (isArchive) {
-    return {
-      body: whole,
-      remote: '',
-      dockerfile: file,
-      packed: Promise.resolve(),
-      [Symbol.asyncDispose]: async () => {},
-    };
-  }
-  const empty = await mkdtemp(join(tmpdir(), 'slipway-build-'));
-  const context = await contextOfFolder(empty, '-', whole.pipe(new PassThrough()));
-  return {
-    ...context,
-    async [Symbol.asyncDispose]() {
-      await context[Symbol.asyncDispose]();
-      await rm(empty, { recursive: true, force: true });
-    },
-  };
+  if (isArchive) return { kind: 'archive', body: whole, dockerfile: file };
+  const text = (await readAll(whole)).toString();
+  return { kind: 'folder', folder: undefined, dockerfile: 'Dockerfile', text, ignore: undefined };
 }
 
 async function readAll(source: Readable): Promise<Buffer> {

@@ -1,4 +1,5 @@
 import type { BuildMessage } from '@slipway/client';
+import { formatSize } from '../format/units.ts';
 import type { BuildProgress } from './progress.ts';
 import { formatSeconds, type Step, Steps, stepMs } from './step.ts';
 
@@ -21,6 +22,12 @@ export class PlainProgress implements BuildProgress {
       this.#turnTo(step);
       const at = ((message.atMs - (step.vertex.startedAtMs ?? message.atMs)) / 1000).toFixed(3);
       for (const line of lines) this.#out.write(`#${step.number} ${at} ${line}\n`);
+    }
+    if (message.kind === 'progress' && message.completedAtMs !== undefined) {
+      const step = this.#steps.find(message.digest);
+      if (step === undefined) return;
+      this.#turnTo(step);
+      this.#out.write(`#${step.number} ${message.name} ${formatSize(message.currentBytes)}\n`);
     }
     if (message.kind !== 'vertex') return;
     const { startedAtMs, completedAtMs, cached, error, digest } = message;

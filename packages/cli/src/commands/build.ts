@@ -1,10 +1,13 @@
 import type { BuildMessage } from '@slipway/client';
 import { boolean, list, text } from '../args/flags.ts';
 import { openContext } from '../build/context.ts';
+import { debugStep } from '../build/debug.ts';
 import { allLogins } from '../build/logins.ts';
 import { parseOutput, readPairs, readSecret } from '../build/options.ts';
 import { type OutputSink, openOutput } from '../build/output.ts';
+import { readAgents } from '../build/session.ts';
 import { openProgress, PROGRESS_KINDS } from '../build/show.ts';
+import { startBuild } from '../build/start.ts';
 import { type Context, defineCommand, ExitError } from '../command.ts';
 
 export default defineCommand({
@@ -22,6 +25,7 @@ export default defineCommand({
     'build-arg': list('Argument of the Dockerfile, NAME=VALUE'),
     label: list('Label of the image, NAME=VALUE'),
     secret: list('Secret for steps that mount it, id=NAME,src=FILE or id=NAME,env=VARIABLE'),
+    ssh: list('Agent for steps that mount one: default, or ID=SOCKET'),
     'no-cache': boolean('Run every step again'),
     pull: boolean('Look for newer base images'),
     platform: text('Platform, as in linux/amd64; several with commas between'),
@@ -34,11 +38,13 @@ export default defineCommand({
     output: text('Instead of an image: type=local|tar|oci|docker,dest=PATH', { short: 'o' }),
     progress: text('How to show it: auto, plain, tty or quiet', { complete: PROGRESS_KINDS }),
     quiet: boolean("Only the image's id", { short: 'q' }),
+    debug: boolean('When a step fails, open its shell where it failed'),
     check: boolean('Only look for what should be written otherwise'),
   },
   examples: [
     ['build -t app .', 'from the Dockerfile of this folder'],
     ['build --secret id=token,src=token.txt -t app .', 'with a secret that no layer keeps'],
+    ['build --ssh default -t app .', 'with the keys of your ssh agent, for RUN --mount=type=ssh'],
     ['build -o out .', "the last stage's files, into a folder"],
     [
       'build --cache-from reg.example/app:cache --cache-to type=registry,ref=reg.example/app:cache,mode=max -t app .',
@@ -47,19 +53,17 @@ export default defineCommand({
     ['build --platform linux/amd64,linux/arm64 -t reg.example/app .', 'for two platforms, under one name'],
   ],
   async run(context, { flags, args }) {
-    const { stdin, stdout, env } = context;
+    const { stdin, stdout, stderr, env } = context;
     const kind = flags.quiet ? 'quiet' : flags.progress || 'auto';
     if (!(PROGRESS_KINDS as readonly string[]).includes(kind)) {
       throw new ExitError(1, `--progress ${kind}: use ${PROGRESS_KINDS.join(', ')}`);
     }
     const output = flags.output === '' ? undefined : parseOutput(flags.output);
     const secrets = new Map(await Promise.all(flags.secret.map((secret) => readSecret(secret, env))));
-    await using source = await openContext(args[0] as string, { file: flags.file, stdin });
-    source.packed.catch(() => {});
-    const messages = await context.client.builds.build(source.body, {
+    const agents = readAgents(flags.ssh, env);
+    const source = await openContext(args[0] as string, { file: flags.file, stdin });
+    using build = await startBuild(context, source, {
       query: {
-        remote: source.remote,
-        dockerfile: source.dockerfile,
         t: flags.tag,
         target: flags.target,
         buildargs: JSON.stringify(readPairs(flags['build-arg'], env)),
@@ -81,11 +85,16 @@ export default defineCommand({
       },
       logins: await allLogins(context),
       secrets,
+      agents,
     });
-    await source.packed;
     const sink =
       output === undefined || output.type === 'image' ? undefined : await openOutput(output, stdout);
-    const ended = await follow(context, messages, { kind, sink });
+    const ended = await follow(context, build.messages, { kind, sink }).catch(async (error: unknown) => {
+      if (!flags.debug || !(error instanceof FailedBuild) || error.failedStep === undefined) throw error;
+      stderr.write(`${error.failure}\nIn the failed step; leave it with exit:\n`);
+      await debugStep(context, error.failedStep, { command: [], secrets, keep: false });
+      throw new ExitError(1);
+    });
     await sink?.end();
     report(context, ended, flags);
   },
@@ -134,7 +143,21 @@ export async function follow(
   }
   if (failure === undefined) return ended;
   for (const warning of ended.warnings) stderr.write(warning);
-  throw new ExitError(1, `${progress.failure()}${failure.message}`);
+  throw new FailedBuild(`${progress.failure()}${failure.message}`, failure.failedStep);
+}
+
+/** What the failed step was and said. */
+export class FailedBuild extends ExitError {
+  readonly failure: string;
+  /** It can be looked into. */
+  readonly failedStep: string | undefined;
+
+  constructor(failure: string, failedStep: string | undefined) {
+    const hint = failedStep === undefined ? '' : `\nTo look into it: slipway builder debug ${failedStep}`;
+    super(1, `${failure}${hint}`);
+    this.failure = failure;
+    this.failedStep = failedStep;
+  }
 }
 
 const formatWarning = ({ warning }: Extract<BuildMessage, { kind: 'warning' }>): string => {

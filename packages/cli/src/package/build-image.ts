@@ -1,10 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { SlipwayError } from '@slipway/base/errors';
-import { openContext } from '../build/context.ts';
 import { allLogins } from '../build/logins.ts';
 import { openOutput } from '../build/output.ts';
+import { startBuild } from '../build/start.ts';
 import type { Context } from '../command.ts';
 import { follow } from '../commands/build.ts';
 
@@ -34,29 +31,19 @@ export async function buildFiles(context: Context, build: ProjectBuild, folder: 
 type Result = { readonly tag: string } | { readonly folder: string };
 
 async function run(context: Context, build: ProjectBuild, result: Result): Promise<string | undefined> {
-  const scratch = await mkdtemp(join(tmpdir(), 'slipway-package-'));
-  try {
-    const file = join(scratch, 'Dockerfile');
-    await writeFile(file, build.dockerfile);
-    await writeFile(`${file}.dockerignore`, build.ignore);
-    await using source = await openContext(build.directory, { file, stdin: context.stdin });
-    source.packed.catch(() => {});
-    const what = 'tag' in result ? { t: [result.tag], output: 'image' } : { output: 'tar' };
-    const { noCache: nocache, pull } = build;
-    const messages = await context.client.builds.build(source.body, {
-      query: { ...what, dockerfile: source.dockerfile, nocache, pull },
-      logins: await allLogins(context),
-      secrets: new Map(),
-    });
-    await source.packed;
-    const sink =
-      'folder' in result
-        ? await openOutput({ type: 'local', destination: result.folder }, context.stdout)
-        : undefined;
-    const { imageId } = await follow(context, messages, { kind: build.quiet ? 'quiet' : 'auto', sink });
-    await sink?.end();
-    return imageId;
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  const { directory: folder, dockerfile: text, ignore, noCache: nocache, pull } = build;
+  const source = { kind: 'folder', folder, dockerfile: 'Dockerfile', text, ignore } as const;
+  using started = await startBuild(context, source, {
+    query: { ...('tag' in result ? { t: [result.tag], output: 'image' } : { output: 'tar' }), nocache, pull },
+    logins: await allLogins(context),
+    secrets: new Map(),
+    agents: new Map(),
+  });
+  const sink =
+    'folder' in result
+      ? await openOutput({ type: 'local', destination: result.folder }, context.stdout)
+      : undefined;
+  const { imageId } = await follow(context, started.messages, { kind: build.quiet ? 'quiet' : 'auto', sink });
+  await sink?.end();
+  return imageId;
 }

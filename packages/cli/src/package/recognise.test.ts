@@ -284,7 +284,7 @@ for (const [what, files, command] of APPLICATIONS) {
 test('Python: each way of locking packages ends in a virtual environment that the image takes', () => {
   const kinds: readonly (readonly [Files, RegExp])[] = [
     [{ 'pyproject.toml': '', 'uv.lock': '' }, /uv export --frozen/],
-    [{ 'pyproject.toml': '', 'poetry.lock': '' }, /poetry export --only main/],
+    [{ 'pyproject.toml': '', 'poetry.lock': '' }, /VIRTUAL_ENV=\/venv poetry install --only main --no-root/],
     [{ Pipfile: '', 'Pipfile.lock': '' }, /pipenv requirements/],
     [{ 'pyproject.toml': '[project]\n' }, /uv pip compile pyproject\.toml/],
     [{ 'requirements.txt': 'flask' }, /pip install -r requirements\.txt/],
@@ -352,7 +352,7 @@ test('Java: Maven and Gradle, with Spring or with a main class', () => {
     spring,
     'FROM maven:3.9-eclipse-temurin-17 AS build',
     'COPY pom.xml ./',
-    /dependency:go-offline$/,
+    /dependency:resolve$/,
     'FROM eclipse-temurin:17-jre AS app',
     'EXPOSE 8080',
     /\/actuator\/health/,

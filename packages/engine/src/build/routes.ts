@@ -5,6 +5,7 @@ import { parseDurationNs } from '@slipway/dockerfile';
 import {
   empty,
   type Handler,
+  hijack,
   json,
   progress,
   queryFilters,
@@ -15,9 +16,9 @@ import {
   type Reply,
   type Route,
   type RouteRequest,
+  readJson,
   stream,
 } from '@slipway/http';
-import { z } from 'zod';
 import { progressOf } from '../images/index.ts';
 import { parseRegistryConfig } from '../transfer/index.ts';
 import { parseAttestations } from './attest/request.ts';
@@ -26,7 +27,11 @@ import { prepareClassicBuild, runClassicBuild } from './classic/build.ts';
 import type { PreparedBuild } from './classic/prepared.ts';
 import { errorMessageOf } from './classic/progress.ts';
 import { readClassicRequest } from './classic/request.ts';
+import { debugRoutes } from './debug-routes.ts';
 import { type OwnOutput, runOwnBuild } from './own/build.ts';
+import { ownBuildSchema, prepareOwnBuild } from './own/prepare.ts';
+import { readSecrets } from './own/secrets.ts';
+import { OwnSession } from './own/session.ts';
 import type { BuildService } from './service.ts';
 
 /** What has its address here and its handler elsewhere. */
@@ -37,6 +42,7 @@ export interface OtherBuilders {
 
 /** The Docker Engine API's build endpoints, and Slipway's history. */
 export function buildRoutes(builds: BuildService, { buildkit }: OtherBuilders = {}): Route[] {
+  const sessions = new Map<string, OwnSession>();
   return [
     {
       method: 'POST',
@@ -48,8 +54,18 @@ export function buildRoutes(builds: BuildService, { buildkit }: OtherBuilders = 
     },
     { method: 'POST', path: '/build/prune', handler: (request) => prune(builds, request) },
     { method: 'POST', path: '/build/cancel', handler: (request) => cancel(builds, request) },
-    { method: 'POST', path: '/slipway/build', handler: (request) => ownBuild(builds, request) },
+    {
+      method: 'POST',
+      path: '/slipway/build',
+      handler: (request) => ownBuild(builds, sessions, request),
+    },
+    {
+      method: 'POST',
+      path: '/slipway/build-sessions/:id',
+      handler: (request) => ownSession(sessions, request),
+    },
     { method: 'GET', path: '/slipway/builds', handler: () => json(200, builds.history()) },
+    ...debugRoutes(builds.solver),
   ];
 }
 
@@ -64,13 +80,36 @@ async function build(builds: BuildService, request: RouteRequest): Promise<Reply
   return progress(messages(builds, prepared, signal));
 }
 
+const DOCKERFILE_MAX_BYTES = 32 << 20;
+
 const OUTPUTS: readonly OwnOutput[] = ['image', 'tar', 'oci', 'docker', 'check'];
 
-/** Slipway's own: parameters and context as those of `/build`, every step told as it goes. */
+/** Slipway's own: the connection of a client that builds, over which it is asked for files and agents. */
+function ownSession(sessions: Map<string, OwnSession>, { params, query }: RouteRequest): Reply {
+  const id = params['id'] ?? '';
+  if (sessions.has(id)) throw new SlipwayError('Conflict', `there is a build session ${id} already`);
+  const traits = { contextKey: queryText(query, 'context'), sshIds: queryList(query, 'ssh') };
+  return hijack('application/vnd.slipway.build-session', async (connection) => {
+    const session = new OwnSession(traits, connection);
+    sessions.set(id, session);
+    try {
+      await session.serve();
+    } finally {
+      sessions.delete(id);
+    }
+  });
+}
+
+/**
+ * Slipway's own: parameters as those of `/build`, every step told as it goes. The body is the context, or, of a client with a
+ * session that has the context as a folder, the Dockerfile.
+ */
 async function ownBuild(
   builds: BuildService,
-  { query, body, headers, signal }: RouteRequest,
+  sessions: ReadonlyMap<string, OwnSession>,
+  request: RouteRequest,
 ): Promise<Reply> {
+  const { query, body, headers, signal } = request;
   const output = (queryText(query, 'output') ?? 'image') as OwnOutput;
   if (!OUTPUTS.includes(output)) {
     throw new SlipwayError('InvalidArgument', `unknown output "${output}": use ${OUTPUTS.join(', ')}`);
@@ -87,7 +126,20 @@ async function ownBuild(
   );
   const credentials = parseRegistryConfig(headers['x-registry-config']);
   const secrets = readSecrets(headers['x-slipway-build-secrets']);
-  const prepared = await prepareClassicBuild(builds, asked, { body, credentials, secrets, signal });
+  const sessionId = queryText(query, 'session');
+  const session = sessionId === undefined ? undefined : sessions.get(sessionId);
+  if (sessionId !== undefined && session === undefined) {
+    throw new SlipwayError('NotFound', `no build session ${sessionId}: its client has gone`);
+  }
+  const sshAgent = session && ((id: string) => session.sshAgent(id));
+  const prepared =
+    session !== undefined && headers['content-type'] === 'application/json'
+      ? prepareOwnBuild(
+          asked,
+          await readJson(request, ownBuildSchema, { maxBytes: DOCKERFILE_MAX_BYTES }),
+          session.toBuildSession(credentials, secrets),
+        )
+      : await prepareClassicBuild(builds, asked, { body, credentials, secrets, sshAgent, signal });
   const lines = async function* () {
     for await (const message of runOwnBuild(builds, { prepared, output, cacheTo, attestations }, signal))
       yield jsonLine(message);
@@ -103,19 +155,6 @@ function parseOwnTarget(entry: CacheEntry): CacheTarget {
     'NotImplemented',
     '--cache-to type=local is not written by slipway build: use type=registry or inline, or docker buildx build',
   );
-}
-
-const secretsSchema = z.record(z.string(), z.base64());
-
-/** By name, base64 of their bytes. The message of a failure does not repeat them. */
-function readSecrets(header: string | undefined): ReadonlyMap<string, Buffer> {
-  if (header === undefined) return new Map();
-  try {
-    const parsed = secretsSchema.parse(JSON.parse(Buffer.from(header, 'base64').toString('utf8')));
-    return new Map(Object.entries(parsed).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
-  } catch {
-    throw new SlipwayError('InvalidArgument', 'the header X-Slipway-Build-Secrets is not base64 of JSON');
-  }
 }
 
 async function* messages(builds: BuildService, prepared: PreparedBuild, outer: AbortSignal) {

@@ -1,4 +1,9 @@
-import { createContainerSchema, updateContainerSchema } from '@slipway/api/docker';
+import {
+  type ContainerConfig,
+  containerConfigSchema,
+  createContainerSchema,
+  updateContainerSchema,
+} from '@slipway/api/docker';
 import { SlipwayError } from '@slipway/base';
 import {
   empty,
@@ -6,12 +11,15 @@ import {
   queryFilters,
   queryFlag,
   queryInteger,
+  queryList,
   queryText,
+  type Reply,
   type Route,
   type RouteRequest,
   readJson,
   stream,
 } from '@slipway/http';
+import { targetReference } from '../images/index.ts';
 import type { Container } from './container.ts';
 import type { ContainerContext } from './context.ts';
 import { createContainer } from './create/create.ts';
@@ -19,6 +27,7 @@ import { inspectContainer } from './observe/inspect.ts';
 import { listContainers } from './observe/list.ts';
 import { startContainer } from './run/start.ts';
 import { sideRoutes } from './side-routes.ts';
+import { commitContainer } from './verbs/commit.ts';
 import { pauseContainer, unpauseContainer } from './verbs/pause.ts';
 import { pruneContainers } from './verbs/prune.ts';
 import { removeContainer } from './verbs/remove.ts';
@@ -82,6 +91,11 @@ export function containerRoutes(context: ContainerContext): Route[] {
           SpaceReclaimed: reclaimedBytes,
         });
       },
+    },
+    {
+      method: 'POST',
+      path: '/commit',
+      handler: (request) => commit(context, request),
     },
     {
       method: 'GET',
@@ -158,4 +172,22 @@ async function* waitBody(waiting: ReturnType<typeof waitFor>): AsyncIterable<str
   if (end === undefined) return;
   const error = end.error === '' ? {} : { Error: { Message: end.error } };
   yield `${JSON.stringify({ StatusCode: end.exitCode, ...error })}\n`;
+}
+
+async function commit(context: ContainerContext, request: RouteRequest): Promise<Reply> {
+  const { query, signal } = request;
+  const container = context.registry.get(query.get('container') ?? '');
+  const config: ContainerConfig = await readJson(request, containerConfigSchema);
+  const isGiven = Object.values(config).some((value) => value !== undefined);
+  const repository = queryText(query, 'repo');
+  const image = await commitContainer(context, container, {
+    config: isGiven ? config : undefined,
+    changes: queryList(query, 'changes'),
+    author: query.get('author') ?? '',
+    comment: query.get('comment') ?? '',
+    pauses: queryText(query, 'pause') === undefined || queryFlag(query, 'pause'),
+    reference: repository === undefined ? undefined : targetReference(repository, query.get('tag') ?? ''),
+    signal,
+  });
+  return json(201, { Id: image.id });
 }

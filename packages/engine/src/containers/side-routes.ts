@@ -5,7 +5,7 @@ import {
   hijack,
   json,
   queryFlag,
-  queryInteger,
+  queryTerminalSize,
   queryText,
   type Route,
   type RouteRequest,
@@ -66,7 +66,7 @@ function streamRoutes(context: ContainerContext): Route[] {
       method: 'POST',
       path: '/containers/:id/resize',
       handler: async (request) => {
-        await resizeContainer(targetOf(context, request), sizeOf(request));
+        await resizeContainer(targetOf(context, request), queryTerminalSize(request.query));
         return empty(200);
       },
     },
@@ -141,7 +141,7 @@ function execRoutes(context: ContainerContext): Route[] {
       method: 'POST',
       path: '/exec/:id/resize',
       handler: async (request) => {
-        await resizeExec(execOf(request).exec, sizeOf(request));
+        await resizeExec(execOf(request).exec, queryTerminalSize(request.query));
         return empty(200);
       },
     },
@@ -238,20 +238,6 @@ async function* jsonLines(values: AsyncIterable<unknown>): AsyncGenerator<string
 }
 
 /** `h` and `w`. @throws InvalidArgument when either is missing or no number. */
-function sizeOf({ query }: RouteRequest): { readonly rows: number; readonly columns: number } {
-  return { rows: sideOf(query, 'h'), columns: sideOf(query, 'w') };
-}
-
-function sideOf(query: URLSearchParams, name: string): number {
-  const value = queryInteger(query, name);
-  if (value === undefined || value < 0 || value > 0xffff) {
-    throw new SlipwayError(
-      'InvalidArgument',
-      `invalid resize ${name}: "${query.get(name) ?? ''}"; give 0 to 65535`,
-    );
-  }
-  return value;
-}
 
 /** Docker writes the height first. */
 const consoleSizeOf = (size: readonly [number, number] | undefined) =>

@@ -1,8 +1,10 @@
 import { formatTimeNs } from '@slipway/base';
 import {
+  type Descriptor,
   type DiffId,
   formatFamiliar,
   hostPlatform,
+  type ImageConfig,
   type ImageRunConfig,
   parsePlatform,
   type Reference,
@@ -67,29 +69,41 @@ export async function imageFromTar(
   archive: AsyncIterable<Uint8Array>,
   { config, platform, createdAt, history, references, signal }: TarImageOptions,
 ): Promise<Image> {
+  const describe = (layer: Descriptor) => ({
+    document: {
+      architecture: platform.architecture,
+      ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+      os: platform.os,
+      created: createdAt,
+      config,
+      rootfs: { type: 'layers' as const, diff_ids: [layer.digest as string as DiffId] },
+      history: [{ created: createdAt, ...history }],
+    },
+    layers: [layer],
+  });
+  return await imageWithLayer(context, decompressArchive(archive), describe, { references, signal });
+}
+
+/** Stores a tar as a layer and records the image that `describe` makes of it. A failure leaves nothing. */
+export async function imageWithLayer(
+  context: ImageContext,
+  archive: AsyncIterable<Uint8Array>,
+  describe: (layer: Descriptor) => { readonly document: ImageConfig; readonly layers: readonly Descriptor[] },
+  { references, signal }: Pick<TarImageOptions, 'references' | 'signal'>,
+): Promise<Image> {
   const { content, leases } = context.store;
   const lease = leases.acquire();
   let done = false;
   try {
     await using ingest = await content.ingest();
-    for await (const chunk of decompressArchive(archive)) {
+    for await (const chunk of archive) {
       signal.throwIfAborted();
       await ingest.write(chunk);
     }
-    const { digest, sizeBytes } = await ingest.commit();
-    lease.add({ blobs: [digest] });
-    const configBytes = Buffer.from(
-      JSON.stringify({
-        architecture: platform.architecture,
-        ...(platform.variant === undefined ? {} : { variant: platform.variant }),
-        os: platform.os,
-        created: createdAt,
-        config,
-        rootfs: { type: 'layers', diff_ids: [digest as DiffId] },
-        history: [{ created: createdAt, ...history }],
-      }),
-    );
-    const layers = [layerDescriptor({ digest, size: sizeBytes, compression: 'none' })];
+    const { digest, sizeBytes: size } = await ingest.commit();
+    const { document, layers } = describe(layerDescriptor({ digest, size, compression: 'none' }));
+    lease.add({ blobs: [digest, ...layers.map((layer) => layer.digest)] });
+    const configBytes = Buffer.from(JSON.stringify(document));
     const image = await registerImage(context, { configBytes, layers, references }, { lease, signal });
     done = true;
     return image;

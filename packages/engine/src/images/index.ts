@@ -1,7 +1,8 @@
 export type { DebianRecipe } from './bootstrap-debian.ts';
+export { applyChanges } from './changes.ts';
 export type { ImageUser } from './context.ts';
 export type { HistoryStep } from './history.ts';
-export type { Image, ImageDefaults, ImageRecord, ImageRoots } from './image.ts';
+export { type Image, type ImageDefaults, type ImageRecord, type ImageRoots, toDefaults } from './image.ts';
 export {
   ATTESTATION,
   DocumentBuffer,
@@ -21,4 +22,5 @@ export { readImages } from './read-images.ts';
 export type { NewImage, RegisterOptions } from './register.ts';
 export { imageRoutes, type SharedHandlers } from './routes.ts';
 export { ImageService, type ImageServiceOptions } from './service.ts';
+export { targetReference } from './tag.ts';
 export { toSummary as imageSummary } from './wire.ts';

@@ -6,6 +6,7 @@ import type { Collected, Roots, Store } from '@slipway/store';
 import type { EventBus } from '../events/index.ts';
 import { type BootstrapOptions, bootstrapImage, bootstrapRecipe } from './bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
+import { type CommitImageOptions, commitImage } from './commit.ts';
 import type { ImageContext, ImageUser } from './context.ts';
 import { type HistoryStep, imageHistory } from './history.ts';
 import type { Image, ImageRoots } from './image.ts';
@@ -170,6 +171,11 @@ export class ImageService {
     return importImage(this.#context, archive, options);
   }
 
+  /** An image of what a container changed, on top of its own. @see commitImage */
+  commit(options: CommitImageOptions): Promise<Image> {
+    return commitImage(this.#context, options);
+  }
+
   bootstrap(options: BootstrapOptions): AsyncGenerator<ProgressMessage> {
     return bootstrapImage(this.#context, options);
   }
@@ -183,10 +189,16 @@ export class ImageService {
     tagImage(this.#context, source, repository, tag);
   }
 
-  /** Gives an image that is here more names, in one transaction: what a registry calls it. @throws NotFound */
+  /**
+   * Gives an image that is here more names, in one transaction: what a registry calls it, or a build that came to it again.
+   * When it has them all nothing is written.
+   * @throws NotFound
+   */
   addReferences(id: ImageId, references: readonly Reference[]): Image {
     const { catalog, clock } = this.#context;
-    return catalog.add(catalog.get(id), references, clock.nowMs());
+    const image = catalog.get(id);
+    const isNamed = references.every((reference) => catalog.findByReference(reference)?.id === id);
+    return isNamed ? image : catalog.add(image, references, clock.nowMs());
   }
 
   /** The index that a name stands for beside its image. */

@@ -1,6 +1,7 @@
 import type { ImageHistoryItem, ImageInspect, ImageSummary } from '@slipway/api/docker';
 import { ZERO_TIME } from '@slipway/base';
 import { type ApiVersion, compareVersions } from '@slipway/http';
+import type { ImageConfig } from '@slipway/oci';
 import { createdAtMs } from './catalog.ts';
 import type { HistoryStep } from './history.ts';
 import type { InspectedImage } from './inspect.ts';
@@ -39,7 +40,8 @@ export function toInspect({ image, folders }: InspectedImage, version: ApiVersio
     Created: document.created ?? '',
     DockerVersion: '',
     Author: document.author ?? '',
-    Config: { ...EMPTY_CONFIG, ...document.config },
+    ...(compareVersions(version, '1.45') < 0 ? containerOf(document) : {}),
+    Config: configToWire(document.config),
     Architecture: image.architecture,
     ...(image.variant === undefined ? {} : { Variant: image.variant }),
     Os: image.os,
@@ -66,6 +68,12 @@ export function toInspect({ image, folders }: InspectedImage, version: ApiVersio
   };
 }
 
+/** The container that an image was committed from. */
+const containerOf = ({ container, container_config: config }: ImageConfig) => ({
+  Container: typeof container === 'string' ? container : '',
+  ContainerConfig: configToWire(typeof config === 'object' ? config : undefined),
+});
+
 /** What docker shows of a configuration that says nothing; clients read these without looking whether they are there. */
 const EMPTY_CONFIG = {
   Hostname: '',
@@ -85,6 +93,11 @@ const EMPTY_CONFIG = {
   Entrypoint: null,
   OnBuild: null,
   Labels: null,
+};
+
+const configToWire = (config: object | null | undefined): Record<string, unknown> => {
+  const said = Object.entries(config ?? {}).filter(([, value]) => value !== undefined);
+  return { ...EMPTY_CONFIG, ...Object.fromEntries(said) };
 };
 
 export function toHistoryItem(step: HistoryStep): ImageHistoryItem {

@@ -23,6 +23,8 @@ export interface PackOptions {
   readonly name?: string | undefined;
   /** `overlay`: char devices 0:0 and opaque folders of an overlayfs upper become `.wh.` entries. */
   readonly whiteouts?: 'overlay' | 'none' | undefined;
+  /** Names in the archive that are left out, with what is below them. */
+  readonly excludes?: ReadonlySet<string> | undefined;
   /** Nothing is said to have changed later than this. */
   readonly latestNs?: bigint | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -114,7 +116,9 @@ async function* packChildren(fd: number, name: Buffer, state: PackState): AsyncG
       throw error;
     }
     try {
-      yield* packNode(child, Buffer.concat([prefix, base]), state);
+      const childName = Buffer.concat([prefix, base]);
+      if (state.options.excludes?.has(childName.toString()) !== true)
+        yield* packNode(child, childName, state);
     } finally {
       close(child);
     }

@@ -106,8 +106,8 @@ function mavenBuild(project: Project): JavaBuild | undefined {
     apt: ['maven', 'default-jdk-headless'],
     lines: [
       'COPY pom.xml ./',
-      // Without the code, so that the next build has them already.
-      `RUN ${cache} mvn -B -q dependency:go-offline`,
+      // Without the code, so that the next build has them already. Not go-offline, which wants every plugin that Maven knows.
+      `RUN ${cache} mvn -B -q dependency:resolve`,
       'COPY . .',
       `RUN ${cache} mkdir -p ${OUT}/lib \\\n && mvn -B -q package -DskipTests${collect} \\\n && ${pickJar('target')}`,
     ],

@@ -55,13 +55,14 @@ const NO_LOCK =
   'there is no lock file, so each build may get other versions; "npm install --package-lock-only" writes one';
 
 function pnpm(project: Project, manifest: Manifest): NodeManager {
+  const [npm, version] = ['npm install -g pnpm', pinned(manifest, 'pnpm')];
   const install = (rest: string) =>
     `RUN --mount=type=cache,target=/root/.local/share/pnpm/store pnpm install --frozen-lockfile${rest}`;
   return {
     name: 'pnpm',
     files: present(project, ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', '.pnpmfile.cjs']),
-    // Newer Node has no corepack, and Debian's never had.
-    setup: [`RUN npm install -g pnpm${pinned(manifest, 'pnpm')}`],
+    // Newer Node has no corepack, and Debian's never had. Any pnpm will do where none is asked for.
+    setup: [version === '' ? `RUN command -v pnpm > /dev/null || ${npm}` : `RUN ${npm}${version}`],
     installAll: install(''),
     installProduction: install(' --prod'),
     prune: 'CI=true pnpm prune --prod --ignore-scripts',

@@ -34,11 +34,14 @@ export function findDependencies(project: Project): PythonDependencies | undefin
     });
   }
   if (project.has('poetry.lock') && pyproject !== undefined) {
-    return exported(project, ['pyproject.toml', 'poetry.lock'], {
+    // Packages that are in the project itself.
+    const files = /\bpath\s*=\s*['"]/.test(pyproject) ? ['.'] : ['pyproject.toml', 'poetry.lock'];
+    const plan = exported(project, files, {
       tool: 'poetry poetry-plugin-export',
       command: `${TOOLS}/bin/poetry export --only main --without-hashes`,
       why: 'poetry.lock: packages by Poetry, as locked',
     });
+    return { ...plan, text: pyproject, install: poetryInstall(files) };
   }
   if (project.has('Pipfile.lock')) {
     return exported(project, ['Pipfile', 'Pipfile.lock'], {
@@ -74,6 +77,14 @@ export function findDependencies(project: Project): PythonDependencies | undefin
   }
   return undefined;
 }
+
+/** Into the virtual environment itself; Poetry is the image's own, where it has one. */
+const poetryInstall = (files: readonly string[]): readonly string[] => [
+  `RUN ${PIP_CACHE} command -v poetry > /dev/null || (python3 -m venv ${TOOLS} && ${TOOLS}/bin/pip install poetry)`,
+  venv,
+  `COPY ${files.join(' ')} ./`,
+  `RUN ${PIP_CACHE} PATH=$PATH:${TOOLS}/bin VIRTUAL_ENV=/venv poetry install --only main --no-root --no-interaction`,
+];
 
 const noLock = (command: string): string =>
   `there is no lock file, so each build may get other versions; "${command}" writes one`;

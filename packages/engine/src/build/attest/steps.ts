@@ -64,6 +64,8 @@ function operationOf(operation: Operation): object {
     }
     case 'files':
       return { file: { actions: operation.actions } };
+    case 'merge':
+      return { merge: { inputs: [{ input: 0 }, { input: 1 }] } };
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { SlipwayError } from '@slipway/base';
 import { type Handler, hijack, type Reply, type Route, type RouteRequest } from '@slipway/http';
 import type { BuildKitContext, BuildKitOptions } from './context.ts';
@@ -28,7 +29,13 @@ export function openBuildKit(options: BuildKitOptions): BuildKit {
       return await oldBuild(context, uploads, request);
     },
     routes: [
-      { method: 'POST', path: '/grpc', upgradesTo: 'h2c', handler: () => serveGrpc(open) },
+      {
+        method: 'POST',
+        path: '/grpc',
+        upgradesTo: 'h2c',
+        handler: () => serveGrpc(open),
+        http2: async ({ socket, signal }) => (await open()).serve(socket as Duplex, signal),
+      },
       {
         method: 'POST',
         path: '/session',

@@ -1,11 +1,8 @@
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type HostPath, hostPath, isSlipwayError } from '@slipway/base';
+import { type HostPath, isSlipwayError } from '@slipway/base';
 import type { BuildSession } from '@slipway/build';
+import { listenForAgent } from '../agent-socket.ts';
 import { receiveFiles } from './file-sync.ts';
 import { SessionConnection } from './session-connection.ts';
 
@@ -79,7 +76,7 @@ export class ClientSession implements BuildSession {
   ): Promise<(AsyncDisposable & { path: HostPath }) | undefined> {
     const types = [['CheckAgentRequest', { ID: id }], 'Empty'] as const;
     if ((await this.#ask('moby.sshforward.v1.SSH/CheckAgent', types, signal)) === undefined) return undefined;
-    return await this.#listenForAgent(id, signal);
+    return await listenForAgent((socket) => this.#forwardAgent(id, socket, signal));
   }
 
   /** Undefined where the client does not know the thing or the method. */
@@ -95,29 +92,6 @@ export class ClientSession implements BuildSession {
       if (isSlipwayError(error, 'NotFound', 'NotImplemented')) return undefined;
       throw error;
     }
-  }
-
-  /** A socket whose connections are each carried to the client's agent. */
-  async #listenForAgent(id: string, signal: AbortSignal): Promise<AsyncDisposable & { path: HostPath }> {
-    const folder = await mkdtemp(join(tmpdir(), 'slipway-ssh-'));
-    const path = hostPath(join(folder, 'agent'));
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-      socket.on('error', () => {});
-      this.#forwardAgent(id, socket, signal).catch(() => socket.destroy());
-    });
-    server.listen(path);
-    await once(server, 'listening');
-    return {
-      path,
-      [Symbol.asyncDispose]: async () => {
-        server.close();
-        for (const socket of sockets) socket.destroy();
-        await rm(folder, { recursive: true, force: true });
-      },
-    };
   }
 
   async #forwardAgent(id: string, socket: Socket, signal: AbortSignal): Promise<void> {

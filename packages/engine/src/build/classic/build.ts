@@ -7,6 +7,7 @@ import { parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { Report } from '../../images/index.ts';
 import { hasInlineArgument, parseCacheSource } from '../cache/entries.ts';
+import type { OwnSession } from '../own/session.ts';
 import type { BuildService } from '../service.ts';
 import { type ClassicContext, openContext } from './context.ts';
 import type { PreparedBuild } from './prepared.ts';
@@ -26,11 +27,13 @@ export async function prepareClassicBuild(
     body,
     credentials,
     secrets = new Map(),
+    sshAgent,
     signal,
   }: {
     body: AsyncIterable<Uint8Array>;
     credentials: (domain: string) => Credentials | undefined;
     secrets?: ReadonlyMap<string, Buffer>;
+    sshAgent?: OwnSession['sshAgent'] | undefined;
     signal: AbortSignal;
   },
 ): Promise<PreparedBuild> {
@@ -38,12 +41,12 @@ export async function prepareClassicBuild(
   const root = hostPath(join(builds.scratchRoot, `context-${builds.random.hex(8)}`));
   const options = { root, dockerfilePath, signal };
   if (remote !== undefined && parseGitSource(remote) !== undefined) {
-    const session = classicSession(undefined, credentials, secrets);
+    const session = classicSession(undefined, credentials, secrets, sshAgent);
     return await openRemote(builds, { request, url: remote, session, signal });
   }
   const archive = remote === undefined ? body : download(remote, signal);
   const context = await openContext(archive, options);
-  const session = classicSession(context, credentials, secrets);
+  const session = classicSession(context, credentials, secrets, sshAgent);
   return await checked({ request, dockerfile: context.dockerfile, session }, context);
 }
 

@@ -1,5 +1,11 @@
 import { AsyncQueue, errorMessage, SlipwayError } from '@slipway/base';
-import { type BuildResult, type BuildSession, ContextSources, type DockerfilePlan } from '@slipway/build';
+import {
+  type BuildResult,
+  type BuildSession,
+  ContextSources,
+  type DockerfilePlan,
+  FailedStepError,
+} from '@slipway/build';
 import { checkDockerfile, DockerfileError, parseDockerfile } from '@slipway/dockerfile';
 import { formatFamiliar, hostPlatform } from '@slipway/oci';
 import type { BuildFacts } from '../attest/provenance.ts';
@@ -227,5 +233,6 @@ function toError(error: unknown): BuildMessage {
     kind: 'error',
     message: `${excerpt}${message}`,
     exitCode: code === undefined ? undefined : Number(code),
+    failedStep: error instanceof FailedStepError ? error.stepId : undefined,
   };
 }

@@ -15,7 +15,13 @@ export type BuildMessage =
   | { readonly kind: 'warning'; readonly warning: Warning }
   | { readonly kind: 'output'; readonly data: string }
   | { readonly kind: 'image'; readonly id: string; readonly names: readonly string[] }
-  | { readonly kind: 'error'; readonly message: string; readonly exitCode: number | undefined };
+  | {
+      readonly kind: 'error';
+      readonly message: string;
+      readonly exitCode: number | undefined;
+      /** The step that can be looked into. */
+      readonly failedStep: string | undefined;
+    };
 
 export const toMessage = (event: BuildEvent): BuildMessage => {
   if (event.kind !== 'log') return event;

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat, opendir } from 'node:fs/promises';
+import { lstat, opendir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '@slipway/base';
 import { syscalls } from '@slipway/store';
@@ -73,6 +73,26 @@ const HOLDS_PLACEHOLDERS = new Set(['/dev', '/etc', '/sbin']);
 
 const isPlaceholder = (path: string, found: Stats): boolean =>
   PLACEHOLDERS.has(path) && (found.isFile() ? found.size === 0 : found.isDirectory());
+
+/**
+ * What in a container's writable layer is the engine's, not the user's: paths without the leading slash. Folders that hold
+ * nothing else are among them.
+ */
+export async function placeholdersIn(upper: string): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const path of PLACEHOLDERS) {
+    const stats = await look(join(upper, path));
+    if (stats !== undefined && isPlaceholder(path, stats)) found.add(path.slice(1));
+  }
+  for (const folder of HOLDS_PLACEHOLDERS) {
+    const name = folder.slice(1);
+    const stats = await look(join(upper, folder));
+    if (stats?.isDirectory() !== true) continue;
+    const names = await readdir(join(upper, folder));
+    if (names.length > 0 && names.every((child) => found.has(`${name}/${child}`))) found.add(name);
+  }
+  return found;
+}
 
 /** Whether the layers below show something at this path: a whiteout or an opaque folder in a layer hides those under it. */
 async function existsBelow(path: string, lower: readonly string[]): Promise<boolean> {

@@ -65,7 +65,8 @@ export async function sizes(
   return { SizeRw: own.sizeBytes, SizeRootFs: own.sizeBytes + (image?.sizeBytes ?? 0) };
 }
 
-function configToWire(config: ContainerConfig): Record<string, unknown> {
+/** Docker's whole configuration of a container, with what is empty as docker has it. */
+export function configToWire(config: ContainerConfig): Record<string, unknown> {
   return {
     Hostname: config.Hostname ?? '',
     Domainname: config.Domainname ?? '',

@@ -1,11 +1,16 @@
 import { SlipwayError } from '@slipway/base';
-import type { HijackedConnection } from '@slipway/http';
+import {
+  detachKeysOf,
+  type HijackedConnection,
+  type SessionEnd,
+  serveSession,
+  writeOutput,
+} from '@slipway/http';
 import type { Task } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { isRunning } from '../state.ts';
 import { readLogs } from './logs.ts';
-import { detachKeysOf, type SessionEnd, serveSession, writeOutput } from './session.ts';
 
 export interface AttachOptions {
   readonly stdin: boolean;

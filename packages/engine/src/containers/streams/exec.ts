@@ -1,12 +1,11 @@
 import { encodeFrame } from '@slipway/api/docker';
 import { errorMessage, newId, SlipwayError } from '@slipway/base';
-import type { HijackedConnection } from '@slipway/http';
+import { detachKeysOf, type HijackedConnection, serveSession } from '@slipway/http';
 import type { AttachSink, ExitStatus } from '@slipway/runtime';
 import type { Container, Exec, ExecConfig } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { OutputHub } from '../run/output-hub.ts';
 import { execProcess } from './exec-process.ts';
-import { detachKeysOf, serveSession } from './session.ts';
 
 /** How long an exec can still be asked for after it has ended. */
 const KEEP_ENDED_MS = 5 * 60 * 1000;

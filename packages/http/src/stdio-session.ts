@@ -1,12 +1,24 @@
 import { DEFAULT_DETACH_KEYS, DetachScanner, encodeFrame, parseDetachKeys } from '@slipway/api/docker';
 import { type AsyncQueue, aborted } from '@slipway/base';
-import type { HijackedConnection } from '@slipway/http';
-import type { OutputChunk, Process } from '@slipway/runtime';
+import type { HijackedConnection } from './reply.ts';
+
+/** A piece of a process's output. With a terminal all of it is `stdout`. */
+export interface OutputPiece {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Uint8Array;
+}
+
+/** Where a client's input goes. */
+export interface InputSink {
+  /** Resolves when there is room again. */
+  writeStdin(bytes: Uint8Array): Promise<void>;
+  closeStdin(): Promise<void>;
+}
 
 /** What a client wants of a process's standard streams. */
 export interface SessionOptions {
   /** The output, subscribed already; ends when the process has ended. Undefined: none is wanted. */
-  readonly output: AsyncQueue<OutputChunk> | undefined;
+  readonly output: AsyncQueue<OutputPiece> | undefined;
   readonly stdout: boolean;
   readonly stderr: boolean;
   /** With a terminal output travels raw, else in Docker's frames. */
@@ -19,7 +31,7 @@ export interface SessionOptions {
 
 export interface SessionInput {
   /** The process, as soon as it runs; undefined when it never will. */
-  readonly process: Promise<Pick<Process, 'writeStdin' | 'closeStdin'> | undefined>;
+  readonly process: Promise<InputSink | undefined>;
   /** Looked for when there is a terminal. */
   readonly detachKeys: Uint8Array;
   /** The client's end of input is the process's; otherwise it ends the session. */
@@ -55,7 +67,7 @@ export async function serveSession(
 /** Writes what is wanted of the output, framed unless there is a terminal. */
 export async function writeOutput(
   connection: Pick<HijackedConnection, 'write'>,
-  output: AsyncIterable<OutputChunk>,
+  output: AsyncIterable<OutputPiece>,
   { stdout, stderr, tty }: { readonly stdout: boolean; readonly stderr: boolean; readonly tty: boolean },
 ): Promise<void> {
   for await (const { stream, bytes } of output) {
