@@ -170,6 +170,26 @@ const network: Noun = {
   },
 };
 
+const fn: Noun = {
+  summary: 'Manage functions',
+  commands: {
+    init: { load: () => import('./commands/fn-init.ts') },
+    deploy: { load: () => import('./commands/fn-deploy.ts') },
+    invoke: { load: () => import('./commands/fn-invoke.ts') },
+    logs: { load: () => import('./commands/fn-logs.ts') },
+    test: { load: () => import('./commands/fn-test.ts') },
+    url: { load: () => import('./commands/fn-url.ts') },
+    ls: { load: () => import('./commands/fn-ls.ts') },
+    inspect: { load: () => import('./commands/fn-inspect.ts') },
+    create: { load: () => import('./commands/fn-create.ts') },
+    publish: { load: () => import('./commands/fn-publish.ts') },
+    failures: { load: () => import('./commands/fn-failures.ts') },
+    replay: { load: () => import('./commands/fn-replay.ts') },
+    usage: { load: () => import('./commands/fn-usage.ts') },
+    rm: { load: () => import('./commands/fn-rm.ts') },
+  },
+};
+
 const system: Noun = {
   summary: 'Manage the daemon and what it keeps',
   commands: {
@@ -210,6 +230,7 @@ const GROUPS: CommandTree['groups'] = {
     logout: { load: () => import('./commands/logout.ts') },
     search: { load: () => import('./commands/search.ts') },
   },
+  Functions: { fn },
   'By noun': { container, image, builder, manifest, volume, network, registry, iam, system },
   'The daemon and this command': {
     version: { load: () => import('./commands/version.ts') },
@@ -235,7 +256,7 @@ const GLOBAL_FLAGS = {
 /** The table of all commands. */
 export const COMMANDS = {
   root: {
-    summary: 'Containers on your machine',
+    summary: 'Containers and functions on your machine',
     commands: Object.assign({}, ...Object.values(GROUPS), HIDDEN) as Record<string, Node>,
   },
   groups: GROUPS,

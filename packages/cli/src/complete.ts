@@ -67,6 +67,10 @@ async function names(client: Client, kind: Completion | undefined): Promise<read
     if (kind === 'image') return (await client.images.list()).flatMap(({ RepoTags }) => RepoTags ?? []);
     if (kind === 'volume') return ((await client.volumes.list({})).Volumes ?? []).map(({ Name }) => Name);
     if (kind === 'network') return (await client.networks.list({})).map(({ Name }) => Name);
+    if (kind === 'function') {
+      const functions = await Array.fromAsync(client.functions.list());
+      return functions.map(({ FunctionName }) => FunctionName ?? '');
+    }
     const containers = await client.containers.list({ all: kind === 'container' });
     return containers.map(({ Names }) => (Names[0] ?? '').slice(1));
   } catch {

@@ -220,11 +220,15 @@ async function responseError(response: Http.IncomingMessage): Promise<SlipwayErr
   return new SlipwayError(code, messageOf(text) ?? `the daemon answered ${status} ${response.statusMessage}`);
 }
 
-/** The message of `{"message": …}`, or the text itself, which is how routers answer "page not found". */
+/** The message of `{"message": …}` (`Message` in AWS's APIs), or the text itself, which is how routers answer "page not found". */
 function messageOf(text: string): string | undefined {
   try {
     const body: unknown = JSON.parse(text);
-    if (body instanceof Object && 'message' in body && typeof body.message === 'string') return body.message;
+    if (body instanceof Object) {
+      const { message, Message } = body as { message?: unknown; Message?: unknown };
+      if (typeof message === 'string') return message;
+      if (typeof Message === 'string') return Message;
+    }
   } catch {
     // Not JSON: shown as it is.
   }

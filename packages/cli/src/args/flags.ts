@@ -7,6 +7,7 @@ export type Completion =
   | 'image'
   | 'volume'
   | 'network'
+  | 'function'
   | 'file'
   | readonly string[];
 

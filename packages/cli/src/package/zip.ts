@@ -30,15 +30,18 @@ interface Entry {
 }
 
 /**
- * A zip archive of what is in a folder: files and symbolic links sorted by name, no times, modes 644 or 755, so that the
+ * A zip archive of what is in a folder, below what `wants` takes: files and symbolic links sorted by name, no times, modes 644 or 755, so that the
  * same content gives the same bytes.
  * @throws InvalidArgument for more than the format without its 64-bit extension holds
  * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
-export async function* zipFolder(folder: string): AsyncGenerator<Buffer> {
+export async function* zipFolder(
+  folder: string,
+  wants: (path: string) => boolean = () => true,
+): AsyncGenerator<Buffer> {
   const entries: Entry[] = [];
   let offset = 0;
-  for (const path of await listFiles(folder, '')) {
+  for (const path of await listFiles(folder, '', wants)) {
     const { mode, content } = await readEntry(join(folder, path));
     const packed = await deflate(content, { level: 9 });
     const isSmaller = packed.byteLength < content.byteLength;
@@ -71,11 +74,12 @@ const tooLarge = (files: number, bytes: number): SlipwayError =>
   );
 
 /** Paths of all that is no folder, in the order of their bytes. */
-async function listFiles(root: string, folder: string): Promise<string[]> {
+async function listFiles(root: string, folder: string, wants: (path: string) => boolean): Promise<string[]> {
   const paths: string[] = [];
   for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-    if (entry.isDirectory()) paths.push(...(await listFiles(root, path)));
+    if (!wants(path)) continue;
+    if (entry.isDirectory()) paths.push(...(await listFiles(root, path, wants)));
     else if (entry.isFile() || entry.isSymbolicLink()) paths.push(path);
   }
   return paths.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
