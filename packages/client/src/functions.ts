@@ -5,7 +5,7 @@ import type {
   FunctionUrlConfig,
   GetFunctionResponse,
 } from '@aws-sdk/client-lambda';
-import type { Connection } from './connection.ts';
+import type { Connection, RequestOptions } from './connection.ts';
 
 const ROOT = '/2015-03-31/functions';
 const URL_ROOT = '/2021-10-31/functions';
@@ -100,6 +100,13 @@ export class Functions {
     });
   }
 
+  async untag(name: string, keys: readonly string[]): Promise<void> {
+    const { FunctionArn = '' } = await this.configuration(name);
+    await this.#connection.empty('DELETE', `/2017-03-31/tags/${encodeURIComponent(FunctionArn)}`, {
+      query: { tagKeys: keys },
+    });
+  }
+
   get(name: string, qualifier = ''): Promise<GetFunctionResponse> {
     return this.#connection.json('GET', at(name), { query: { Qualifier: qualifier } });
   }
@@ -147,21 +154,39 @@ export class Functions {
   }
 
   /** Waits for the answer; with `async`, only until it is accepted. */
-  async invoke(
+  invoke(
     name: string,
     payload: Uint8Array,
-    options: { readonly qualifier?: string; readonly async?: boolean; readonly signal?: AbortSignal } = {},
+    options: { readonly qualifier?: string; readonly async?: boolean } = {},
   ): Promise<Invoked> {
-    const { Readable } = await import('node:stream');
-    const response = await this.#connection.request('POST', `${at(name)}/invocations`, {
+    return this.#run(`${at(name)}/invocations`, payload, {
       query: { Qualifier: options.qualifier },
-      body: Readable.from([payload], { objectMode: false }),
-      contentType: 'application/json',
       headers: {
         'X-Amz-Invocation-Type': options.async ? 'Event' : 'RequestResponse',
         'X-Amz-Log-Type': options.async ? undefined : 'Tail',
       },
-      signal: options.signal,
+    });
+  }
+
+  /** The same in an environment that waits for a debugger at `port` of 127.0.0.1. */
+  debug(
+    name: string,
+    payload: Uint8Array,
+    query: { readonly port: number; readonly qualifier: string },
+  ): Promise<Invoked> {
+    return this.#run(`${own(name)}/debug`, payload, { query });
+  }
+
+  async #run(
+    path: string,
+    payload: Uint8Array,
+    options: Pick<RequestOptions, 'query' | 'headers'>,
+  ): Promise<Invoked> {
+    const { Readable } = await import('node:stream');
+    const response = await this.#connection.request('POST', path, {
+      ...options,
+      body: Readable.from([payload], { objectMode: false }),
+      contentType: 'application/json',
     });
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk);
@@ -226,7 +251,7 @@ export class Functions {
 
   /** The newest first. */
   async failures(name: string): Promise<FailedInvocation[]> {
-    return await this.#connection.json('GET', `/slipway/functions/${encodeURIComponent(name)}/failures`);
+    return await this.#connection.json('GET', `${own(name)}/failures`);
   }
 
   /** A failed invocation's event. @throws NotFound */
@@ -240,9 +265,14 @@ export class Functions {
     return { failure, event: Buffer.from(event, 'base64') };
   }
 
+  /** A container like its execution environments, in which nothing runs; remove it when it is not wanted any more. */
+  openCopy(name: string, qualifier: string): Promise<{ readonly containerId: string }> {
+    return this.#connection.json('POST', `${own(name)}/copies`, { query: { qualifier } });
+  }
+
   /** Ends its environments: the next invocation is a cold start. */
   endEnvironments(name: string): Promise<void> {
-    return this.#connection.empty('DELETE', `/slipway/functions/${encodeURIComponent(name)}/environments`);
+    return this.#connection.empty('DELETE', `${own(name)}/environments`);
   }
 
   async *#pages<T>(path: string, member: string): AsyncGenerator<T> {
@@ -256,4 +286,5 @@ export class Functions {
 }
 
 const at = (name: string): string => `${ROOT}/${encodeURIComponent(name)}`;
+const own = (name: string): string => `/slipway/functions/${encodeURIComponent(name)}`;
 const urlAt = (name: string): string => `${URL_ROOT}/${encodeURIComponent(name)}`;

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { boolean, list, text } from '../args/flags.ts';
 import { defineCommand, ExitError } from '../command.ts';
+import { startExec } from '../run/exec.ts';
 import { startError } from '../run/start-attached.ts';
 import { parseEnv, settingLines } from '../run/values.ts';
-import { joinStreams } from '../stdio/streams.ts';
-import { consoleSize, followSize, rawMode } from '../stdio/terminal.ts';
 
 export default defineCommand({
   summary: 'Run a command in a running container',
@@ -45,21 +44,11 @@ export default defineCommand({
       Env: parseEnv([...files.flatMap(settingLines), ...flags.env], context.env),
       WorkingDir: flags.workdir,
     });
+    if (!detach) return await startExec(context, Id, { tty, stdin, detachKeys: flags['detach-keys'] });
     try {
-      if (detach) {
-        await execs.startDetached(Id, { tty });
-        return 0;
-      }
-      const size = tty ? consoleSize(context.stdout) : undefined;
-      const streams = await execs.start(Id, { tty, ...(size === undefined ? {} : { consoleSize: size }) });
-      using _raw = tty && stdin ? rawMode(context.stdin) : undefined;
-      using _size = tty ? followSize(context.stdout, (size) => execs.resize(Id, size)) : undefined;
-      const detachKeys = flags['detach-keys'];
-      const how = await joinStreams(context, streams, { tty, stdin, stdout: true, stderr: true, detachKeys });
-      if (how === 'detached') return 0;
+      await execs.startDetached(Id, { tty });
     } catch (error) {
       throw startError(error);
     }
-    return (await execs.inspect(Id)).ExitCode ?? 0;
   },
 });

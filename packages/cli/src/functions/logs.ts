@@ -23,7 +23,12 @@ const POLL_MS = 300;
 const OVERLAP_MS = 2_000;
 
 /** Prints a function's log. One that has not run yet has none, which is no error while it is followed. */
-export async function showLogs(context: Context, name: string, flags: LogFlags): Promise<void> {
+export async function showLogs(
+  context: Context,
+  name: string,
+  flags: LogFlags,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
   const { client, clock, stdout } = context;
   const { LoggingConfig } = await client.functions.configuration(name);
   const logGroupName = LoggingConfig?.LogGroup ?? `/aws/lambda/${name}`;
@@ -56,7 +61,7 @@ export async function showLogs(context: Context, name: string, flags: LogFlags):
   let seen = new Map(events.map((event) => [event.eventId, event.timestamp ?? 0]));
   let newestMs = events.at(-1)?.timestamp ?? nowMs;
   for (;;) {
-    await clock.sleep(POLL_MS);
+    await clock.sleep(POLL_MS, { signal });
     for (const event of await read(newestMs - OVERLAP_MS)) {
       if (seen.has(event.eventId)) continue;
       show(event);
