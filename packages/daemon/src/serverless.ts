@@ -105,7 +105,7 @@ export async function openServerless(
     socketSites: sitesOf(options, accounts, operations, 'socket'),
     socketRoutes: [
       ...usageRoutes(usage, clock),
-      ...environmentRoutes(environments),
+      ...environmentRoutes(environments, functions.catalog),
       ...invoking.socketRoutes,
     ],
   };

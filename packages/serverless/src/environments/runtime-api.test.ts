@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { Environment } from './environment.ts';
 import { type FunctionsBench, invocation, openFunctionsBench } from './testing-engine.ts';
@@ -133,20 +131,33 @@ describe('the Runtime, Extensions and Telemetry APIs', () => {
     }
   });
 
-  it('lead a debugger of the host to the inspector inside', async () => {
+  it('wait for a debugger of the host, and are led by it', async () => {
     const port = 20_000 + (process.pid % 20_000);
-    const environment = await bench.environments.open(
+    const opening = bench.environments.open(
       bench.define({ 'index.js': `exports.handler = async () => 'looked at';` }),
       { initialization: 'on-demand', debug: { port }, signal },
     );
-    await using _environment = environment;
-    const socket = connect(port, '127.0.0.1');
-    socket.write('GET /json/version HTTP/1.0\r\nHost: localhost\r\n\r\n');
-    let answer = '';
-    while (!answer.includes('}')) answer += ((await once(socket, 'data')) as [Buffer])[0];
-    assert.match(answer, /"Browser": "node\.js\/v22\./);
-    socket.destroy();
+    let isOpen = false;
+    void opening.then(() => {
+      isOpen = true;
+    });
+    let target: { readonly Browser?: string; readonly webSocketDebuggerUrl?: string } | undefined;
+    while (target === undefined) {
+      target = await fetch(`http://127.0.0.1:${port}/json/list`).then(
+        async (response) => ((await response.json()) as object[])[0],
+        () => undefined,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.equal(isOpen, false, 'nothing runs before somebody looks');
+    const debug = new WebSocket(target.webSocketDebuggerUrl ?? '');
+    await new Promise((resolve) => debug.addEventListener('open', resolve));
+    for (const [id, method] of ['Runtime.enable', 'Runtime.runIfWaitingForDebugger'].entries()) {
+      debug.send(JSON.stringify({ id, method }));
+    }
+    await using environment = await opening;
     assert.equal(await ask(environment, {}), 'looked at');
+    debug.close();
   });
 
   it('are swept away, with their environments, by the next daemon', async () => {

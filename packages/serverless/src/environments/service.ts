@@ -6,6 +6,7 @@ import type { LogWriter } from '../logs/index.ts';
 import type { Compute } from './compute/compute.ts';
 import { openDebugDoor } from './debug-door.ts';
 import type { Environment, Environments, OpenOptions } from './environment.ts';
+import { EnvironmentCopies } from './execution/copies.ts';
 import { ExecutionEnvironment } from './execution/execution-environment.ts';
 import type { ExecutionContext } from './execution/instance.ts';
 import { planVersion } from './execution/plan.ts';
@@ -45,6 +46,7 @@ export class EnvironmentService implements Environments {
   readonly #images: RuntimeImages;
   readonly #prepared: PreparedPool;
   readonly #api: RuntimeApiServer;
+  readonly #copies: EnvironmentCopies;
   readonly #alive = new Set<Environment>();
   #isClosed = false;
 
@@ -61,6 +63,7 @@ export class EnvironmentService implements Environments {
       limits: options.limits ?? RESPONSE_LIMITS,
       gatePath: shimPath,
     };
+    this.#copies = new EnvironmentCopies(this.#context);
     this.#images = new RuntimeImages({ images, scratchRoot });
     this.#prepared = new PreparedPool({
       context: this.#context,
@@ -115,6 +118,18 @@ export class EnvironmentService implements Environments {
     }
   }
 
+  /**
+   * Starts a container like this version's environments, in which nothing of the function runs, for somebody to look around
+   * in. Who asked for it removes it; else it goes after some hours, or with the daemon. @returns the container's id
+   * @throws ResourceExhausted when there are many of them
+   */
+  async openCopy(version: FunctionVersion, options: { readonly signal: AbortSignal }): Promise<string> {
+    const logStream = this.#logStream(version);
+    const plan = planVersion(version, { logStream, initialization: 'on-demand' });
+    if (plan.runtime !== undefined) await this.#images.ensure(plan.runtime, options);
+    return await this.#copies.open(plan);
+  }
+
   setPrepared(runtime: string, count: number): void {
     this.#prepared.set(runtime, count);
   }
@@ -148,7 +163,7 @@ export class EnvironmentService implements Environments {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await Promise.all([this.#images[Symbol.asyncDispose](), this.#prepared[Symbol.asyncDispose]()]);
+    await Promise.all([this.#images, this.#prepared, this.#copies].map((one) => one[Symbol.asyncDispose]()));
     await Promise.all([...this.#alive].map((environment) => environment[Symbol.asyncDispose]()));
     this.#api[Symbol.dispose]();
   }

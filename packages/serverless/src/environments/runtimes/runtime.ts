@@ -70,7 +70,11 @@ const nodejs = (major: number): RuntimeDefinition => ({
     },
   },
   args: ['/var/lang/bin/node', `${RUNTIME_ROOT}/bootstrap.cjs`],
-  debugArgs: (port) => ['/var/lang/bin/node', `--inspect=127.0.0.1:${port}`, `${RUNTIME_ROOT}/bootstrap.cjs`],
+  debugArgs: (port) => [
+    '/var/lang/bin/node',
+    `--inspect-wait=127.0.0.1:${port}`,
+    `${RUNTIME_ROOT}/bootstrap.cjs`,
+  ],
   preparation: 'process',
   files: client('nodejs'),
   variables: {
@@ -90,6 +94,7 @@ const python = (version: string, suite: string): RuntimeDefinition => ({
     '-Xfrozen_modules=off',
     '-m',
     'debugpy',
+    '--wait-for-client',
     '--listen',
     `127.0.0.1:${port}`,
     `${RUNTIME_ROOT}/bootstrap.py`,
