@@ -43,6 +43,7 @@ import {
   waitUntilFunctionUpdatedV2,
 } from '@aws-sdk/client-lambda';
 import { LINK_MODE, zipOf } from '../../packages/serverless/src/functions/code/testing.ts';
+import { loadRuntimes } from './harness/functions.ts';
 import { peers, without } from './harness/peers.ts';
 import { useEngine } from './harness/suite.ts';
 
@@ -53,6 +54,7 @@ const QUEUE = `arn:aws:sqs:${REGION}:000000000000:failed`;
 const objects = await mkdtemp(join(tmpdir(), 'slt-objects-'));
 after(() => rm(objects, { recursive: true }));
 const engine = await useEngine({ port: 'free', flags: ['--function-code-root', objects] });
+await loadRuntimes(engine, ['nodejs22.x', 'python3.11']);
 const endpoint = `http://localhost:${engine.port}`;
 const made = await engine.slipway('iam', 'create-access-key', '--format', 'json');
 const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = JSON.parse(made.stdout).AccessKey;

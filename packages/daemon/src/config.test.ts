@@ -170,6 +170,20 @@ test('the registry’s settings: a pull-through cache keeps its password to itse
   });
 });
 
+test('prices are AWS’s unless a whole table of others is named', () => {
+  assert.equal(load([]).functions.usage.prices.currency, 'USD');
+  const table = {
+    currency: 'EUR',
+    perRequest: 0,
+    perGbSecond: 1,
+    perProvisionedGbSecond: 2,
+    perKeptGbSecond: 3,
+  };
+  assert.deepEqual(load(['--function-prices', file(table)]).functions.usage.prices, table);
+  assert.throws(() => load(['--function-prices', file({ currency: 'EUR' })]), /function-prices.*perRequest/s);
+  assert.throws(() => load(['--function-prices', '/none']), /function-prices.*ENOENT/s);
+});
+
 test('proxies are those of the environment, in both cases', () => {
   const env = { HTTPS_PROXY: 'http://p:1', no_proxy: 'localhost', HTTP_PROXY: '' };
   assert.deepEqual(load([], env).proxyEnv, { HTTPS_PROXY: 'http://p:1', no_proxy: 'localhost' });

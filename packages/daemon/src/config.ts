@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { errorMessage, type HostPath, hostPath, isErrno, SlipwayError } from '@slipway/base';
 import { type FunctionLimits, LAMBDA_LIMITS } from '@slipway/serverless/functions';
 import { POOL_DEFAULTS, type PoolSettings } from '@slipway/serverless/invocations';
+import { AWS_PRICES, type Prices, type UsageServiceOptions } from '@slipway/serverless/usage';
 import { z } from 'zod';
 import { OPTION_ROWS, type OptionRow, type RawSettings, variableOf } from './options.ts';
 import { isHostOrNetwork, parseMirror, parseProxy, withoutPassword } from './registry-settings.ts';
@@ -76,6 +77,9 @@ export interface FunctionsConfig {
   readonly codeRoot: HostPath | undefined;
   readonly limits: FunctionLimits;
   readonly pool: PoolSettings;
+  /** What a log group may hold before its oldest lines go. */
+  readonly logGroupMaxBytes: number;
+  readonly usage: UsageServiceOptions['settings'];
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -84,6 +88,9 @@ const DEFAULT_FILE = '/etc/slipway/daemon.json';
 /** Where the tools for AWS on one's own machine look first. */
 const DEFAULT_PORT = 4566;
 const HOUR_MS = 3_600_000;
+const LOG_GROUP_MAX_BYTES = 256 << 20;
+const JOURNAL_DAYS = 30;
+const JOURNAL_MAX_BYTES = 512 << 20;
 /** Docker's own, so that what was set up for it holds here too, after ours. */
 const CERTIFICATE_FOLDERS = ['/etc/slipway/certs.d', '/etc/docker/certs.d'].map(hostPath);
 const PROXY_VARIABLES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
@@ -127,6 +134,14 @@ const wholeNumber = (least: number, most: number) =>
     (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
     z.int(`must be a whole number from ${least} to ${most}`).min(least).max(most),
   );
+const price = z.number().nonnegative();
+const pricesSchema = z.strictObject({
+  currency: z.string().min(1),
+  perRequest: price,
+  perGbSecond: price,
+  perProvisionedGbSecond: price,
+  perKeptGbSecond: price,
+});
 const address = z.string().refine((text) => isIP(text) !== 0, 'must be an IP address');
 
 const partialSchema = z
@@ -159,6 +174,9 @@ const partialSchema = z
     'function-concurrency': wholeNumber(1, 1_000_000),
     'function-pool-size': wholeNumber(1, 100_000),
     'function-pool-memory': z.string().transform(parseSize),
+    'function-log-size': z.string().transform(parseSize),
+    'function-prices': z.string().transform(readPrices),
+    'function-usage-days': wholeNumber(1, 36_500),
     'function-idle-timeout': wholeNumber(1, 604_800),
     'function-prepared': wholeNumber(0, 100),
     bridge: interfaceName,
@@ -245,7 +263,25 @@ function toFunctionsConfig(settings: Settings): FunctionsConfig {
       concurrency: settings['function-concurrency'] ?? LAMBDA_LIMITS.concurrency,
     },
     pool: toPoolSettings(settings),
+    logGroupMaxBytes: settings['function-log-size'] ?? LOG_GROUP_MAX_BYTES,
+    usage: {
+      prices: settings['function-prices'] ?? AWS_PRICES,
+      journalDays: settings['function-usage-days'] ?? JOURNAL_DAYS,
+      journalMaxBytes: JOURNAL_MAX_BYTES,
+    },
   };
+}
+
+/** @throws through `context`, naming what is wrong with the file */
+function readPrices(path: string, context: z.RefinementCtx): Prices {
+  try {
+    const read = pricesSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+    if (read.success) return read.data;
+    context.addIssue(`must name a file of prices: ${path}: ${z.prettifyError(read.error)}`);
+  } catch (error) {
+    context.addIssue(`must name a file of prices: ${errorMessage(error)}`);
+  }
+  return z.NEVER;
 }
 
 function toPoolSettings(settings: Settings): PoolSettings {

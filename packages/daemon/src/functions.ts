@@ -7,7 +7,12 @@ import { awsServiceDialect, type Site } from '@slipway/http';
 import { hostPlatform } from '@slipway/oci';
 import { ACCOUNT_ID } from '@slipway/serverless/aws';
 import { runtimeNames } from '@slipway/serverless/environments';
-import { engineImages, type Functions, openFunctions } from '@slipway/serverless/functions';
+import {
+  engineImages,
+  type Functions,
+  type FunctionsOptions,
+  openFunctions,
+} from '@slipway/serverless/functions';
 import type { Config } from './config.ts';
 import type { DaemonOptions, Floors } from './floors.ts';
 
@@ -15,6 +20,7 @@ import type { DaemonOptions, Floors } from './floors.ts';
 export interface FunctionGround extends Pick<Floors, 'store' | 'runtime'> {
   readonly images: ImageService;
   readonly transfer: TransferService;
+  readonly prepareRuntime: FunctionsOptions['prepareRuntime'];
 }
 
 /** What stands around a package in a request. */
@@ -23,7 +29,7 @@ const BESIDE_PACKAGE_BYTES = 262_144;
 /** Opens the slice, and lets images know what stands on them. */
 export async function openFunctionSlice(
   { config, clock, random, logger }: DaemonOptions,
-  { store, runtime, images, transfer }: FunctionGround,
+  { store, runtime, images, transfer, prepareRuntime }: FunctionGround,
 ): Promise<Functions> {
   const functions = await openFunctions({
     store,
@@ -35,6 +41,7 @@ export async function openFunctionSlice(
     accountId: ACCOUNT_ID,
     limits: config.functions.limits,
     runtimes: runtimeNames(),
+    prepareRuntime,
     architecture: hostPlatform().architecture === 'arm64' ? 'arm64' : 'x86_64',
     isolations: [...runtime.runtimes.keys()],
     codeRoot: config.functions.codeRoot,

@@ -121,6 +121,21 @@ export const OPTION_ROWS = [
     help: 'how many environments of a runtime in use wait for whichever function comes next, at most (4)',
   },
   {
+    name: 'function-log-size',
+    value: 'SIZE',
+    help: 'what a function’s log may hold before its oldest lines go (256m)',
+  },
+  {
+    name: 'function-prices',
+    value: 'FILE',
+    help: 'what use costs, as JSON: currency, perRequest, perGbSecond, perProvisionedGbSecond, perKeptGbSecond (AWS’s)',
+  },
+  {
+    name: 'function-usage-days',
+    value: 'N',
+    help: 'how long every single invocation stays in the ledger; totals of days stay for good (30)',
+  },
+  {
     name: 'bridge',
     value: 'NAME',
     help: 'the default network’s bridge; one for each daemon on a host (slipway0)',

@@ -9,16 +9,10 @@ import { type AwsDoor, type AwsOperation, awsSite, sqsQuerySite } from '@slipway
 import { EnvironmentService, environmentRoutes, LocalCompute } from '@slipway/serverless/environments';
 import { LogService, logOperations } from '@slipway/serverless/logs';
 import { Queues, queueOperations } from '@slipway/serverless/queues';
-import { AWS_PRICES, UsageService, usageRoutes } from '@slipway/serverless/usage';
+import { UsageService, usageRoutes } from '@slipway/serverless/usage';
 import { type DaemonOptions, type Floors, SHIM_PATH } from './floors.ts';
 import { downloadSite, type FunctionGround, openFunctionSlice, withPackages } from './functions.ts';
 import { openInvoking } from './invoking.ts';
-
-const MIB = 1024 * 1024;
-/** What a log group may hold before its oldest lines go. */
-const LOG_GROUP_MAX_BYTES = 256 * MIB;
-const JOURNAL_DAYS = 30;
-const JOURNAL_MAX_BYTES = 512 * MIB;
 
 /** What the slices of `serverless` serve. */
 export interface Serverless {
@@ -33,7 +27,7 @@ export interface Serverless {
 }
 
 /** What functions stand on. */
-interface Below extends Floors, FunctionGround {
+interface Below extends Floors, Omit<FunctionGround, 'prepareRuntime'> {
   readonly accounts: Accounts;
   readonly networks: NetworkService;
   readonly containers: ContainerService;
@@ -61,7 +55,7 @@ export async function openServerless(
       root: below('logs'),
       clock,
       logger: logger.child({ part: 'logs' }),
-      settings: { groupMaxBytes: LOG_GROUP_MAX_BYTES },
+      settings: { groupMaxBytes: config.functions.logGroupMaxBytes },
     }),
   );
   const usage = stack.use(
@@ -70,10 +64,9 @@ export async function openServerless(
       root: below('usage'),
       clock,
       logger: logger.child({ part: 'usage' }),
-      settings: { prices: AWS_PRICES, journalDays: JOURNAL_DAYS, journalMaxBytes: JOURNAL_MAX_BYTES },
+      settings: config.functions.usage,
     }),
   );
-  const functions = stack.use(await openFunctionSlice(options, engine));
   const environments = stack.use(
     await EnvironmentService.open({
       clock,
@@ -84,6 +77,12 @@ export async function openServerless(
       writer: logs,
       shimPath: hostPath(SHIM_PATH),
       scratchRoot: below('scratch'),
+    }),
+  );
+  const functions = stack.use(
+    await openFunctionSlice(options, {
+      ...engine,
+      prepareRuntime: (name, { signal }) => environments.prepareRuntime(name, { signal }),
     }),
   );
   const queues = stack.use(new Queues({ database, clock, random }));

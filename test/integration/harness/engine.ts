@@ -189,6 +189,11 @@ export class Engine implements AsyncDisposable {
     return this.run([join(checkoutRoot, 'script/slipway'), ...args]);
   }
 
+  /** `slipway ARGS`, going on while the test does something else. */
+  slipwayInBackground(...args: readonly string[]): RunningCommand {
+    return new RunningCommand([join(checkoutRoot, 'script/slipway'), ...args], { env: this.env });
+  }
+
   run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return runCommand(argv, { ...options, env: { ...this.env, ...options.env } });
   }

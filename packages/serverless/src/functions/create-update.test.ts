@@ -200,6 +200,31 @@ test('an update runs behind what was before, and others wait for it', async (t) 
   assert.deepEqual(functions.usersOf(id), ['hello']);
 });
 
+test('a function waits for its runtime, and fails with what is wrong with that', async (t) => {
+  const made = Promise.withResolvers<void>();
+  const { call, settled, functions } = await openTestFunctions(t, {
+    prepareRuntime: async (name) => {
+      if (name === 'python3.11') throw new Error('no mirror can be reached');
+      await made.promise;
+    },
+  });
+  const state = async (FunctionName: string) => {
+    const { State, StateReason } = await call<FunctionConfiguration>('GetFunctionConfiguration', {
+      FunctionName,
+    });
+    return [State, StateReason];
+  };
+  await call('CreateFunction', newFunction('hello'));
+  assert.equal((await state('hello'))[0], 'Pending');
+  assert.throws(() => functions.catalog.resolve('hello'), /currently in the following state: Pending/);
+  made.resolve();
+  await settled('hello');
+  assert.equal((await state('hello'))[0], 'Active');
+  await call('CreateFunction', newFunction('snake', { Runtime: 'python3.11' }));
+  await settled('snake');
+  assert.deepEqual(await state('snake'), ['Failed', 'no mirror can be reached']);
+});
+
 test('an update that fails leaves the function as it was; a creation that fails says why', async (t) => {
   const images = new MemoryImages();
   const { call, settled, functions } = await openTestFunctions(t, { images });

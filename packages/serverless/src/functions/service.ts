@@ -14,7 +14,7 @@ import { FunctionRecords } from './records.ts';
 import { FunctionRegistry } from './registry.ts';
 import { openCatalog } from './resolve.ts';
 import { functionOperations } from './routes.ts';
-import { Settler } from './settle.ts';
+import { Settler, type SettlerOptions } from './settle.ts';
 import { checkTarget } from './targets.ts';
 
 export interface FunctionsOptions {
@@ -29,6 +29,8 @@ export interface FunctionsOptions {
   readonly limits: FunctionLimits;
   /** Runtime identifiers that are served: `nodejs22.x`. */
   readonly runtimes: readonly string[];
+  /** Makes what a runtime runs in, unless it is there; a function is Pending until then. */
+  readonly prepareRuntime: SettlerOptions['prepareRuntime'];
   /** Of this machine. */
   readonly architecture: 'x86_64' | 'arm64';
   /** OCI runtimes by name that a function may ask for. */
@@ -75,7 +77,9 @@ export async function openFunctions(options: FunctionsOptions): Promise<Function
     }),
   );
   stack.use(registry.onDrop((zip) => codes.dropLater(zip)));
-  const settler = stack.use(new Settler({ registry, codes, images, logger }));
+  const settler = stack.use(
+    new Settler({ registry, codes, images, prepareRuntime: options.prepareRuntime, logger }),
+  );
   const provisionedStatus = new Map<string, ProvisionedStatus>();
   const downloads = new CodeDownloads({ content: store.content, clock, random });
   const context: FunctionsContext = {

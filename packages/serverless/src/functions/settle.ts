@@ -9,6 +9,8 @@ export interface SettlerOptions {
   readonly registry: FunctionRegistry;
   readonly codes: CodeStore;
   readonly images: ImageSource;
+  /** Makes what a runtime runs in, unless it is there. */
+  readonly prepareRuntime: (runtime: string, options: { readonly signal: AbortSignal }) => Promise<void>;
   readonly logger: Logger;
 }
 
@@ -63,12 +65,13 @@ export class Settler implements AsyncDisposable {
 
   /** What becomes of the version; never rejects but when this is stopped. */
   async #prepare({ code, configuration }: VersionRecord): Promise<Prepared> {
-    const { codes, images } = this.#options;
+    const { codes, images, prepareRuntime } = this.#options;
     const { signal } = this.#stop;
     try {
       for (const layer of configuration.layers) await codes.ensure(layer.code.digest);
       if (code.kind === 'Zip') {
         await codes.ensure(code.digest);
+        await prepareRuntime(configuration.runtime ?? '', { signal });
         return { event: { kind: 'settled' }, code };
       }
       const resolved = images.find(code.uri) ?? (await images.pull(code.uri, { signal }));

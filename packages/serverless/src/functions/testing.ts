@@ -99,7 +99,8 @@ export interface TestFunctions extends AsyncDisposable {
   settled(name: string): Promise<void>;
 }
 
-export interface TestOptions extends Partial<Pick<FunctionsOptions, 'codeRoot' | 'runtimes' | 'random'>> {
+export interface TestOptions
+  extends Partial<Pick<FunctionsOptions, 'codeRoot' | 'runtimes' | 'random' | 'prepareRuntime'>> {
   /** Of an earlier one, to open its records again; otherwise a folder that the test's end removes. */
   readonly root?: string;
   readonly images?: MemoryImages;
@@ -127,6 +128,7 @@ export async function openTestFunctions(
     accountId: CALL.accountId,
     limits: { ...LAMBDA_LIMITS, ...limits },
     runtimes: ['nodejs22.x', 'python3.11'],
+    prepareRuntime: async () => {},
     architecture: 'x86_64',
     isolations: ['crun', 'runc'],
     codeRoot: undefined,
