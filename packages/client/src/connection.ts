@@ -216,8 +216,17 @@ function withQuery(path: string, query: Readonly<Record<string, QueryValue>> = {
 async function responseError(response: Http.IncomingMessage): Promise<SlipwayError> {
   const status = response.statusCode ?? 500;
   const text = await readText(response);
-  const code = ERROR_CODES[status] ?? (status < 500 ? 'InvalidArgument' : 'Internal');
+  const code =
+    exceptionCode(response.headers['x-amzn-errortype']) ??
+    ERROR_CODES[status] ??
+    (status < 500 ? 'InvalidArgument' : 'Internal');
   return new SlipwayError(code, messageOf(text) ?? `the daemon answered ${status} ${response.statusMessage}`);
+}
+
+/** AWS's JSON APIs answer 400 whatever it is; the exception's name tells. */
+function exceptionCode(exception: string | readonly string[] | undefined): ErrorCode | undefined {
+  if (/NotFound/.test(String(exception))) return 'NotFound';
+  return /Conflict|AlreadyExists/.test(String(exception)) ? 'Conflict' : undefined;
 }
 
 /** The message of `{"message": …}` (`Message` in AWS's APIs), or the text itself, which is how routers answer "page not found". */

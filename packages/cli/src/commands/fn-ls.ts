@@ -11,11 +11,10 @@ const LAYOUT = {
     Memory: 'MEMORY',
     Timeout: 'TIMEOUT',
     Size: 'SIZE',
-    State: 'STATE',
     Modified: 'MODIFIED',
     Arn: 'ARN',
   },
-  columns: ['Name', 'Runtime', 'Handler', 'Memory', 'Timeout', 'Size', 'State', 'Modified'],
+  columns: ['Name', 'Runtime', 'Handler', 'Memory', 'Timeout', 'Size', 'Modified'],
 };
 
 export default defineCommand({
@@ -36,7 +35,6 @@ export default defineCommand({
       Memory: () => `${one.MemorySize} MB`,
       Timeout: () => `${one.Timeout} s`,
       Size: () => (one.CodeSize ? formatSize(one.CodeSize) : ''),
-      State: () => one.State ?? '',
       Modified: () => formatAgo(Date.parse(String(one.LastModified)), clock.nowMs()),
       Arn: () => one.FunctionArn ?? '',
     }));
