@@ -156,7 +156,9 @@ test('the Unix socket needs no signature, and is Docker’s as before', async ()
   const queue = await engine.api({ method: 'POST', path: '/', body: {}, headers: target });
   assert.equal(queue.headers['x-amzn-errortype'], 'UnsupportedOperation');
   assert.equal((await engine.api({ path: '/v1.44/info' })).status, 200);
-  assert.equal((await engine.api({ path: '/schedules' })).headers['x-amzn-errortype'], 'ValidationException');
+  const groups = await engine.api({ path: '/schedule-groups' });
+  assert.equal(groups.headers['x-amzn-errortype'], 'ValidationException');
+  assert.match(groups.text, /ListScheduleGroups is not served here/);
 });
 
 describe('the aws CLI', { skip: without('aws') }, () => {

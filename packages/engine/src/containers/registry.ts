@@ -6,6 +6,8 @@ export class ContainerRegistry {
   readonly #byId = new Map<string, Container>();
   readonly #byName = new Map<string, Container>();
   readonly #reserved = new Map<string, string>();
+  /** Who waits for an exec's exit code may ask for it when the container is gone already. */
+  readonly #byExec = new Map<string, Container>();
 
   add(container: Container): void {
     this.#byId.set(container.definition.id, container);
@@ -15,6 +17,17 @@ export class ContainerRegistry {
   remove(container: Container): void {
     this.#byId.delete(container.definition.id);
     this.#byName.delete(container.definition.name);
+    for (const { id, running, exitCode } of container.execs.values()) {
+      if (!running && exitCode === undefined) this.#byExec.delete(id);
+    }
+  }
+
+  addExec(container: Container, execId: string): void {
+    this.#byExec.set(execId, container);
+  }
+
+  removeExec(execId: string): void {
+    this.#byExec.delete(execId);
   }
 
   rename(container: Container, name: string): void {
@@ -42,10 +55,9 @@ export class ContainerRegistry {
     return this.#byId.get(id);
   }
 
-  /** The container in which this exec was made. */
+  /** The container in which this exec was made; for a while after its end also one that is gone. */
   findByExec(execId: string): Container | undefined {
-    for (const container of this.#byId.values()) if (container.execs.has(execId)) return container;
-    return undefined;
+    return this.#byExec.get(execId);
   }
 
   /** Newest first. */

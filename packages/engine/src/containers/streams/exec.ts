@@ -29,6 +29,7 @@ export function createExec(context: ContainerContext, container: Container, conf
     running: false,
   };
   container.execs.set(exec.id, exec);
+  context.registry.addExec(container, exec.id);
   publish(context, container, `exec_create: ${config.args.join(' ')}`, { execID: exec.id });
   return exec;
 }
@@ -204,7 +205,10 @@ function endExec(context: ContainerContext, container: Container, exec: Exec, ex
   exec.running = false;
   exec.exitCode = exitCode;
   publish(context, container, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
-  context.clock.timer(KEEP_ENDED_MS, () => container.execs.delete(exec.id));
+  context.clock.timer(KEEP_ENDED_MS, () => {
+    container.execs.delete(exec.id);
+    context.registry.removeExec(exec.id);
+  });
 }
 
 function startFailure(exec: Exec, error: unknown): { readonly exitCode: number; readonly error: unknown } {
