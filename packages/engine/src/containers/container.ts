@@ -124,3 +124,18 @@ export interface Health {
   failingStreak: number;
   readonly log: { startNs: bigint; endNs: bigint; exitCode: number; output: string }[];
 }
+
+/** A program with its output attached, and all else as the container has it. */
+export const attachedExec = (args: readonly string[], env: readonly string[] = []): ExecConfig => ({
+  args,
+  env,
+  workingDir: undefined,
+  user: undefined,
+  tty: false,
+  attachStdin: false,
+  attachStdout: true,
+  attachStderr: true,
+  privileged: false,
+  detachKeys: undefined,
+  consoleSize: undefined,
+});

@@ -11,7 +11,7 @@ import type {
   Task,
   TaskLimits,
 } from '@slipway/runtime';
-import type { Container, ExecConfig } from './container.ts';
+import { attachedExec, type Container, type ExecConfig } from './container.ts';
 import type { ContainerContext } from './context.ts';
 import { createContainer } from './create/create.ts';
 import { startContainer } from './run/start.ts';
@@ -177,19 +177,7 @@ function containerSandbox(
     limit: (limits) => task.limit(limits),
     memoryPeak: () => task.memoryPeak(),
     async exec({ args, env }, output) {
-      const exec = createExec(context, container, {
-        args,
-        env,
-        workingDir: undefined,
-        user: undefined,
-        tty: false,
-        attachStdin: false,
-        attachStdout: true,
-        attachStderr: true,
-        privileged: false,
-        detachKeys: undefined,
-        consoleSize: undefined,
-      });
+      const exec = createExec(context, container, attachedExec(args, env));
       await launchExec(context, container, exec, { consoleSize: undefined, stdin: false, attach: [output] });
       return exec.process as Process;
     },

@@ -1,7 +1,7 @@
 import type { Healthcheck } from '@slipway/api/docker';
 import { errorMessage } from '@slipway/base';
 import type { OutputChunk } from '@slipway/runtime';
-import type { Container, ExecConfig, Health } from '../container.ts';
+import { attachedExec, type Container, type Health } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { createExec, launchExec } from '../streams/exec.ts';
 
@@ -126,7 +126,7 @@ async function runCheck(
   });
   const output = new KeptOutput();
   try {
-    const exec = createExec(context, container, checkExec(plan.args));
+    const exec = createExec(context, container, attachedExec(plan.args));
     const { ended } = await launchExec(context, container, exec, {
       consoleSize: undefined,
       stdin: false,
@@ -145,20 +145,6 @@ async function runCheck(
     return done(EXIT_FAILED, errorMessage(error));
   }
 }
-
-const checkExec = (args: readonly string[]): ExecConfig => ({
-  args,
-  env: [],
-  workingDir: undefined,
-  user: undefined,
-  tty: false,
-  attachStdin: false,
-  attachStdout: true,
-  attachStderr: true,
-  privileged: false,
-  detachKeys: undefined,
-  consoleSize: undefined,
-});
 
 /** The first bytes of both streams, as they came. */
 class KeptOutput {

@@ -1,25 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { FrameDecoder } from '@slipway/api/docker';
-import type { Container, ExecConfig } from '../container.ts';
+import { attachedExec, type Container, type ExecConfig } from '../container.ts';
 import { startContainer } from '../run/start.ts';
 import { type ContainerBench, openContainerBench, TestConnection } from '../testing.ts';
 import { attachContainer } from './attach.ts';
 import { createExec, inspectExec, startExecAttached, startExecDetached } from './exec.ts';
 
-const CONFIG: ExecConfig = {
-  args: ['true'],
-  env: [],
-  workingDir: undefined,
-  user: undefined,
-  tty: false,
-  attachStdin: false,
-  attachStdout: true,
-  attachStderr: true,
-  privileged: false,
-  detachKeys: undefined,
-  consoleSize: undefined,
-};
+const CONFIG = attachedExec(['true']);
 
 const decode = (bytes: Buffer) => {
   const out = { stdin: '', stdout: '', stderr: '', system: '' };

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { closeSync, constants, readdirSync } from 'node:fs';
 import { createServer, type Server, Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
@@ -7,6 +7,7 @@ import type { ContainerSandbox, ContainerService } from '@slipway/engine/contain
 import type { NetworkService } from '@slipway/engine/networks';
 import type { Networks } from '@slipway/network';
 import type { MemoryPeak, Runtime, SpecMount } from '@slipway/runtime';
+import { openInRoot } from '@slipway/store';
 import {
   type CompleteOptions,
   type Compute,
@@ -105,6 +106,21 @@ function openDoor(fd: number, onConnection: (connection: Duplex) => void): Serve
   server.listen({ fd });
   server.unref();
   return server;
+}
+
+/** Names in a folder below a root, whatever symbolic links lead to; none when it is not there. */
+function listInRoot(root: string, folder: string): readonly string[] {
+  let fd: number;
+  try {
+    fd = openInRoot(root, folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return [];
+  }
+  try {
+    return readdirSync(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 const attachSink = (output: OutputSink) => ({
@@ -236,7 +252,7 @@ class LocalSandbox implements Sandbox {
   }
 
   async list(folder: string): Promise<readonly string[]> {
-    return await readdir(`/proc/${this.#container.pid}/root${folder}`).catch(() => []);
+    return listInRoot(`/proc/${this.#container.pid}/root`, folder);
   }
 
   async exec(
