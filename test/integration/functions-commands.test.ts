@@ -4,10 +4,12 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { zipFolder } from '../../packages/cli/src/package/zip.ts';
+import { MAVEN_OFFLINE } from './harness/build.ts';
 import { eventually } from './harness/command.ts';
 import { compileStatic, useFunctions } from './harness/functions.ts';
+import { debianArchive, TOOLCHAINS } from './harness/images.ts';
 
-const { engine } = await useFunctions(['nodejs24.x', 'python3.11', 'provided.al2023']);
+const { engine } = await useFunctions(['nodejs24.x', 'python3.11', 'provided.al2023', 'java17']);
 
 async function slipway(
   ...args: readonly string[]
@@ -213,6 +215,47 @@ test('an executable of one’s own is a function', async () => {
   await slipway('fn', 'deploy', at('own'));
   const { stdout } = await engine.slipway('fn', 'invoke', 'own');
   assert.match(stdout, /"errorType":"Runtime\.ExitError"/);
+});
+
+test('what must be compiled, or names packages, is built by the engine', async () => {
+  await engine.mustDocker('load', '-i', await debianArchive(TOOLCHAINS.tag, TOOLCHAINS.packages));
+  write(at('tools/settings.xml'), MAVEN_OFFLINE);
+  write(at('tools/Dockerfile'), `FROM ${TOOLCHAINS.tag}\nCOPY settings.xml /etc/maven/settings.xml\n`);
+  await slipway('build', '-q', '-t', 'offline-tools:1', at('tools'));
+  for (const runtime of ['java', 'provided']) await slipway('fn', 'init', '--runtime', runtime, at(runtime));
+  // Without Maven Central the name of a plugin is found only where it is said.
+  const pom = readFileSync(at('java/pom.xml'), 'utf8');
+  const plugin = '<plugin><artifactId>maven-dependency-plugin</artifactId></plugin>';
+  write(
+    at('java/pom.xml'),
+    pom.replace('</project>', `<build><plugins>${plugin}</plugins></build></project>`),
+  );
+  write(at('node/package.json'), JSON.stringify({ dependencies: { greeting: 'file:vendor/greeting' } }));
+  write(
+    at('node/vendor/greeting/package.json'),
+    JSON.stringify({ name: 'greeting', version: '1.0.0', main: 'main.js' }),
+  );
+  write(at('node/vendor/greeting/main.js'), "module.exports = (name) => 'Hello, ' + name + '!';");
+  write(
+    at('node/index.js'),
+    "exports.handler = async ({ name }) => ({ message: require('greeting')(name) });",
+  );
+  write(at('node/function.json'), JSON.stringify({ runtime: 'nodejs24.x', handler: 'index.handler' }));
+  for (const name of ['java', 'provided', 'node']) {
+    const { stdout } = await slipway(
+      'fn',
+      'deploy',
+      '--memory',
+      '512',
+      '--base',
+      'offline-tools:1',
+      at(name),
+    );
+    assert.match(stdout, /created \(.*, built as (?:Java|Go|Node)\)/, name);
+    const answer = await slipway('fn', 'invoke', '-q', name, '{"name":"Ada"}');
+    assert.deepEqual(JSON.parse(answer.stdout), { message: 'Hello, Ada!' }, name);
+  }
+  await engine.mustDocker('builder', 'prune', '-af');
 });
 
 test('what is wrong is said with what to do', async () => {

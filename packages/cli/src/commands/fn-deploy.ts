@@ -21,6 +21,10 @@ export default defineCommand({
     zip: text('Deploy this file instead of packing the folder', { value: 'file', complete: 'file' }),
     image: text('Deploy this image instead', { value: 'image', complete: 'image' }),
     build: boolean('Build it even if the folder could be packed as it is'),
+    base: text('Image to build on instead of the official one, as debian:bookworm', {
+      value: 'image',
+      complete: 'image',
+    }),
     'no-build': boolean('Pack the folder as it is'),
     quiet: boolean('Only the name', { short: 'q' }),
     ...SETTING_FLAGS,
@@ -48,7 +52,7 @@ export default defineCommand({
       how = `${formatSize(zip.byteLength)} of ${flags.zip}`;
     } else {
       const build = flags.build ? 'always' : flags['no-build'] ? 'never' : 'auto';
-      const packed = await packCode(context, folder, manifest, { build });
+      const packed = await packCode(context, folder, manifest, { build, base: flags.base });
       code = { ZipFile: packed.zip.toString('base64') };
       how = `${formatSize(packed.zip.byteLength)}, ${packed.how}`;
       manifest = {

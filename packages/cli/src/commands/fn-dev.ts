@@ -28,7 +28,7 @@ export default defineCommand({
     const folder = resolve(args[0] ?? '.');
     const manifest = manifestWith(readManifest(folder), flags, context.env);
     const name = flags.name || manifest.name || basename(folder);
-    const packed = await packCode(context, folder, manifest, { build: 'never' });
+    const packed = await packCode(context, folder, manifest, { build: 'never', base: '' });
     const { runtime, handler, zip } = packed;
     if (runtime === undefined || handler === undefined) {
       throw new SlipwayError(

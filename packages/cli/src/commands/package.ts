@@ -59,7 +59,7 @@ export default defineCommand({
     const project = readProject(directory);
     const { base, entry } = flags;
     if (flags.print || flags.dockerfile !== '' || flags.zip !== '' || !project.has(DOCKERFILE)) {
-      const plan = planPackage(project, { base, entry });
+      const plan = planPackage(project, { base, entry, isFunction: flags.zip !== '' });
       if (flags.print) return print(context, plan);
       if (flags.dockerfile !== '') return write(context, plan, { directory, ...flags });
       if (flags.zip !== '') return zip(context, plan, { directory, ...flags }, project);

@@ -8,7 +8,7 @@ import { writeFunctionZip } from '../package/function-zip.ts';
 import type { FunctionPlan, PackagePlan } from '../package/plan.ts';
 import { COMMON_IGNORE } from '../package/plan.ts';
 import { readProject } from '../package/project.ts';
-import { planPackage } from '../package/recognise.ts';
+import { findPlan } from '../package/recognise.ts';
 import { zipFolder } from '../package/zip.ts';
 import { MANIFEST, type Manifest } from './manifest.ts';
 
@@ -40,9 +40,9 @@ export async function packCode(
   context: Context,
   folder: string,
   manifest: Manifest,
-  options: { readonly build: 'auto' | 'always' | 'never' },
+  options: { readonly build: 'auto' | 'always' | 'never'; readonly base: string },
 ): Promise<PackedCode> {
-  const plan = planOf(folder);
+  const plan = findPlan(readProject(folder), { base: options.base, entry: '', isFunction: true });
   const found = {
     runtime: manifest.runtime ?? plan?.functionPlan?.runtime,
     handler: manifest.handler ?? plan?.functionPlan?.handler,
@@ -60,15 +60,6 @@ export async function packCode(
     zip: await build(context, folder, plan, plan.functionPlan),
     how: `built as ${plan.kind}`,
   };
-}
-
-/** What kind of project it is; undefined for a folder that is none that is known. */
-function planOf(folder: string): PackagePlan | undefined {
-  try {
-    return planPackage(readProject(folder), { base: '', entry: '' });
-  } catch {
-    return undefined;
-  }
 }
 
 function mustBuild(folder: string, plan: PackagePlan | undefined): boolean {

@@ -32,19 +32,28 @@ const PYTHON = `def handler(event, context):
     return {"message": f"Hello, {event.get('name', 'world')}!"}
 `;
 
+/** Without a dependency: any class with such a method will do. */
 const JAVA = `package hello;
 
-import com.amazonaws.services.lambda.runtime.Context;
-import com.amazonaws.services.lambda.runtime.RequestHandler;
 import java.util.Map;
 
-public class Handler implements RequestHandler<Map<String, Object>, Map<String, String>> {
-    @Override
-    public Map<String, String> handleRequest(Map<String, Object> event, Context context) {
-        context.getLogger().log("request " + context.getAwsRequestId());
+public class Handler {
+    public Map<String, String> handle(Map<String, Object> event) {
         return Map.of("message", "Hello, " + event.getOrDefault("name", "world") + "!");
     }
 }
+`;
+
+const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>hello</groupId>
+  <artifactId>hello</artifactId>
+  <version>1</version>
+  <properties>
+    <maven.compiler.release>17</maven.compiler.release>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+  </properties>
+</project>
 `;
 
 /** Without a dependency: the Runtime API is two requests. */
@@ -116,8 +125,8 @@ export const TEMPLATES: readonly Template[] = [
   {
     family: 'java',
     runtime: 'java17',
-    handler: 'hello.Handler::handleRequest',
-    files: { 'src/main/java/hello/Handler.java': JAVA, ...EVENTS },
+    handler: 'hello.Handler::handle',
+    files: { 'pom.xml': POM, 'src/main/java/hello/Handler.java': JAVA, ...EVENTS },
   },
   {
     family: 'provided',

@@ -30,7 +30,12 @@ export interface PlanOptions {
   readonly base: string;
   /** What to start, where the project does not say: a file, a package, a class; '' to find it. */
   readonly entry: string;
+  /** Only the function's zip is wanted: what starts by itself need not be known. */
+  readonly isFunction?: boolean;
 }
+
+/** What stands for a start in the plan of a function. */
+export const NOT_STARTED = { cmd: '', why: 'a function: called, not started' } as const;
 
 /** Tells whether a project is of one kind, and how to package it. Undefined when it is not. @throws SlipwayError */
 export type Planner = (project: Project, options: PlanOptions) => PackagePlan | undefined;

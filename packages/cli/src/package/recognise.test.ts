@@ -389,6 +389,29 @@ test('a program whose pages npm builds is that program', () => {
   assert.equal(plan({ 'package.json': { main: 'a.js' }, 'a.js': '', 'tools.py': '' }).kind, 'Node');
 });
 
+test('a function needs nothing that starts by itself', () => {
+  const pom = '<project></project>';
+  const handler = 'package a; public class H { public String handle(String s) { return s; } }';
+  const java = { 'pom.xml': pom, 'src/main/java/a/H.java': handler };
+  assert.match(refusal(java), /no class below src\/main has a main method/);
+  assertLines(functionOf(java), /mvn .*package/, 'FROM scratch');
+  const node = {
+    'package.json': { dependencies: { ms: '2' } },
+    'app/handler.mjs': 'export const handler = 1',
+  };
+  assert.match(refusal(node), /cannot tell what starts/);
+  assertLines(functionOf(node), /npm/, 'FROM scratch');
+  const python = { 'requirements.txt': 'six', 'src/app.py': 'def handler(event, context):\n  return 1' };
+  assertLines(functionOf(python), /pip/, 'FROM scratch');
+});
+
+/** The Dockerfile of a function's zip. */
+function functionOf(files: Files): { readonly dockerfile: string } {
+  const { functionPlan } = plan(files, { isFunction: true });
+  assert.ok(functionPlan);
+  return functionPlan;
+}
+
 test('what is nothing known is told what was looked for and how to go on', () => {
   const message = refusal({ 'notes.txt': '' });
   assert.match(message, /it has notes\.txt\.\nLooked for:\n {2}Node: package\.json/);

@@ -20,10 +20,8 @@ const LOOKED_FOR = [
 
 /** Tells what a project is by its files, and how to package it. @throws InvalidArgument when it is nothing known */
 export function planPackage(project: Project, options: PlanOptions): PackagePlan {
-  for (const plan of PLANNERS) {
-    const found = plan(project, options);
-    if (found !== undefined) return found;
-  }
+  const found = findPlan(project, options);
+  if (found !== undefined) return found;
   const top = [...new Set(project.files.map((path) => path.split('/')[0] as string))];
   const there =
     top.length === 0 ? 'it is empty' : `it has ${top.slice(0, 8).join(', ')}${top.length > 8 ? ', …' : ''}`;
@@ -32,6 +30,15 @@ export function planPackage(project: Project, options: PlanOptions): PackagePlan
     `cannot tell what kind of project "${project.name}" is: ${there}.\nLooked for:\n${LOOKED_FOR.map((line) => `  ${line}`).join('\n')}\n` +
       'Name the folder that holds one of them, or write a Dockerfile and use "slipway build".',
   );
+}
+
+/** The same, undefined when it is nothing known. @throws InvalidArgument for what is wrong with what it is */
+export function findPlan(project: Project, options: PlanOptions): PackagePlan | undefined {
+  for (const plan of PLANNERS) {
+    const found = plan(project, options);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** What names Python packages is a Python program, whatever builds its pages; lone scripts are but tools of others. */

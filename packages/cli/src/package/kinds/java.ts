@@ -1,7 +1,7 @@
 import { SlipwayError } from '@slipway/base/errors';
 import { chooseBase, settleVersion, stage, type Version } from '../base-image.ts';
 import { cmdOf } from '../command-line.ts';
-import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, NOT_STARTED, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { bashProbe, describeHealth, type Health } from '../probes.ts';
 import type { Project } from '../project.ts';
 
@@ -32,7 +32,8 @@ export function planJava(project: Project, options: PlanOptions): PackagePlan | 
     /spring-boot-starter-(?:web|webflux|webmvc)|quarkus-(?:rest|resteasy)|micronaut-http-server|javalin|jetty-server/.test(
       text,
     );
-  const mainClass = isSpring ? undefined : findMainClass(project, text, options.entry);
+  const startsItself = isSpring || options.isFunction === true;
+  const mainClass = startsItself ? undefined : findMainClass(project, text, options.entry);
   const port = isWeb ? serverPort(project) : undefined;
   const health: Health = /spring-boot-starter-actuator/.test(text)
     ? { path: '/actuator/health', lenient: false }
@@ -52,7 +53,9 @@ export function planJava(project: Project, options: PlanOptions): PackagePlan | 
       `${build.file}: built by ${build.tool}`,
       version.why,
       build.why,
-      isSpring ? 'Spring Boot: one jar that starts itself' : `main class: ${mainClass}`,
+      isSpring
+        ? 'Spring Boot: one jar that starts itself'
+        : ((mainClass && `main class: ${mainClass}`) ?? NOT_STARTED.why),
       ...(port === undefined ? [] : [`port ${port}`, describeHealth(health)]),
     ],
     warnings: version.warnings,

@@ -8,7 +8,7 @@ import {
   type Version,
 } from '../base-image.ts';
 import { cmd, cmdOf, procfileCommand } from '../command-line.ts';
-import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, NOT_STARTED, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { describeHealth, findHealth, findPort, nodeProbe } from '../probes.ts';
 import type { Project } from '../project.ts';
 import {
@@ -77,12 +77,18 @@ interface NodeProject {
   readonly warnings: readonly string[];
 }
 
-function describeNode(project: Project, manifest: Manifest, { base, entry }: PlanOptions): NodeProject {
+function describeNode(
+  project: Project,
+  manifest: Manifest,
+  { base, entry, isFunction }: PlanOptions,
+): NodeProject {
   const manager = chooseNodeManager(project, manifest);
   const sources = project.files.filter((path) => /\.[cm]?[jt]sx?$/.test(path) && !/\.d\.ts$/.test(path));
   const version = settleVersion(base, 'Node', nodeVersion(project, manifest));
   const build = buildCommand(project, manifest, manager);
-  const start = startCommand(project, manifest, { entry, compiled: build !== undefined });
+  const start = isFunction
+    ? NOT_STARTED
+    : startCommand(project, manifest, { entry, compiled: build !== undefined });
   const server = Object.keys(manifest.dependencies ?? {}).find((name) => SERVERS.includes(name));
   const found = findPort(project, sources);
   const listens = server !== undefined || sources.some((path) => LISTENS.test(project.text(path) ?? ''));

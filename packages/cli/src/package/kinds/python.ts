@@ -1,5 +1,5 @@
 import { chooseBase, compareVersions, settleVersion, stage, type Version } from '../base-image.ts';
-import { COMMON_IGNORE, joinStages, type PackagePlan, type PlanOptions } from '../plan.ts';
+import { COMMON_IGNORE, joinStages, NOT_STARTED, type PackagePlan, type PlanOptions } from '../plan.ts';
 import { describeHealth, findHealth, findPort, pythonProbe } from '../probes.ts';
 import type { Project } from '../project.ts';
 import { findDependencies, PACKAGES } from './python-dependencies.ts';
@@ -30,7 +30,9 @@ export function planPython(project: Project, options: PlanOptions): PackagePlan 
   const mark = MARKS.find((path) => project.has(path)) ?? scripts[0];
   if (mark === undefined) return undefined;
   const dependencies = findDependencies(project);
-  const start = findStart(project, { entry: options.entry, packages: dependencies?.text ?? '' });
+  const start = options.isFunction
+    ? { ...NOT_STARTED, port: undefined, warnings: [] }
+    : findStart(project, { entry: options.entry, packages: dependencies?.text ?? '' });
   const sources = project.files.filter((path) => path.endsWith('.py'));
   const port = start.port ?? serverPort(project, sources);
   const health = port === undefined ? undefined : findHealth(project, sources);
