@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir, version } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { eventually, runCommand } from './harness/command.ts';
+import { loadRuntimes } from './harness/functions.ts';
 import { peers, without } from './harness/peers.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
@@ -61,6 +62,25 @@ describe('gVisor as another runtime', { skip }, async () => {
     );
     await engine.mustDocker('rm', '-f', 'server');
     await engine.mustDocker('network', 'rm', 'private');
+  });
+
+  test('a function runs on a kernel of its own, cold and warm', async () => {
+    await loadRuntimes(engine, ['python3.11']);
+    const folder = join(engine.root, 'kernel');
+    await mkdir(folder);
+    const code = 'import os\ndef handler(event, context):\n    return os.uname().version\n';
+    await writeFile(join(folder, 'app.py'), code);
+    const deploy = ['fn', 'deploy', '--runtime', 'python3.11', '--handler', 'app.handler', '--timeout', '20'];
+    const deployed = await engine.slipway(...deploy, '--isolation', 'runsc', folder);
+    assert.equal(deployed.code, 0, deployed.stderr);
+    for (const how of ['cold start', 'warm']) {
+      const { code, stdout, stderr } = await engine.slipway('fn', 'invoke', 'kernel');
+      assert.equal(code, 0, stderr);
+      assert.notEqual(JSON.parse(stdout), version());
+      assert.match(stderr, new RegExp(how));
+    }
+    assert.equal((await engine.slipway('fn', 'rm', 'kernel')).code, 0);
+    await engine.api({ method: 'DELETE', path: '/slipway/functions/environments' });
   });
 
   test('exec, logs, cp, diff, pause and stop do what they do elsewhere, also after a restart of the daemon', async () => {

@@ -3,6 +3,7 @@ export type { LogEntry } from './logs/record.ts';
 export * from './runtime.ts';
 export * from './spec/build-spec.ts';
 export { ALL_CAPABILITIES } from './spec/host.ts';
+export { KERNEL_NETWORK } from './spec/kernel-network.ts';
 export type * from './spec/oci-spec.ts';
 export type * from './spec/options.ts';
 export { formatResources } from './spec/resources.ts';

@@ -64,7 +64,7 @@ export class OciDriver {
   runArgv(
     id: string,
     bundle: string,
-    options: { readonly pidFile: string; readonly consoleSocket: string; readonly hostNetwork: boolean },
+    options: { readonly pidFile: string; readonly consoleSocket: string; readonly kernelNetwork: boolean },
   ): string[] {
     const run = [
       'run',
@@ -74,8 +74,8 @@ export class OciDriver {
       ...processArgs(options.pidFile, options.consoleSocket),
     ];
     if (!this.#isGvisor) return [...this.#base, ...run, id];
-    // gVisor has a network stack of its own unless it is told to use the host's.
-    const network = options.hostNetwork ? ['--network=host'] : [];
+    // gVisor has a network stack of its own unless it is told to use the kernel's.
+    const network = options.kernelNetwork ? ['--network=host'] : [];
     return [...WITHOUT_NET_SETTINGS, ...this.#base, ...network, ...run, id];
   }
 

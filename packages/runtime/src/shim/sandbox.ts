@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type HostPath, hostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import { cgroupDir, cgroupDirs } from '../driver/cgroup-host.ts';
 import { removeCgroup } from '../driver/remove-cgroup.ts';
+import { KERNEL_NETWORK } from '../spec/kernel-network.ts';
 import type { Sandbox, SandboxOptions, StartOptions, Task } from '../task.ts';
 import type { ShimConnection } from './connection.ts';
 import type { ShimHost } from './host.ts';
@@ -39,7 +40,9 @@ export class ShimSandbox implements Sandbox {
     const { terminal } = spec.process;
     const cookie: TaskCookie = { runtime: options.runtime, terminal, cgroupsPath: spec.linux.cgroupsPath };
     const pidFile = join(bundle, 'init.pid');
-    const hostNetwork = !spec.linux.namespaces.some(({ type }) => type === 'network');
+    const kernelNetwork =
+      spec.annotations?.[KERNEL_NETWORK] !== undefined ||
+      !spec.linux.namespaces.some(({ type }) => type === 'network');
     const consoleSocket = terminal ? `${this.#socketPath}.0` : '';
     const begin = encodeStrings([
       JSON.stringify(cookie),
@@ -58,7 +61,7 @@ export class ShimSandbox implements Sandbox {
       `${terminal ? 't' : ''}${options.stdin ? 'i' : ''}${options.attach.length > 0 ? 'a' : ''}`,
       pidFile,
       consoleSocket,
-      driver.runArgv(id, bundle, { pidFile, consoleSocket, hostNetwork }),
+      driver.runArgv(id, bundle, { pidFile, consoleSocket, kernelNetwork }),
     ]);
     this.#started = true;
     // A few KiB: less time on this thread than a round through the thread pool takes.

@@ -6,7 +6,7 @@ import type { HostPath } from '@slipway/base';
 import type { ContainerSandbox, ContainerService } from '@slipway/engine/containers';
 import type { NetworkService } from '@slipway/engine/networks';
 import type { Networks } from '@slipway/network';
-import type { MemoryPeak, Runtime, SpecMount } from '@slipway/runtime';
+import { KERNEL_NETWORK, type MemoryPeak, type Runtime, type SpecMount } from '@slipway/runtime';
 import { openInRoot } from '@slipway/store';
 import {
   type CompleteOptions,
@@ -155,6 +155,8 @@ function createBody(request: SandboxRequest) {
       // Its own process reaps what a function leaves, and the function's is a process like any other.
       Init: true,
       LogConfig: { Type: 'none', Config: {} },
+      // The Runtime API is a socket in its namespace.
+      Annotations: { [KERNEL_NETWORK]: 'true' },
       ...(request.isolation === undefined ? {} : { Runtime: request.isolation }),
     },
   };
