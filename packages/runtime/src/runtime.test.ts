@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostPath, isSlipwayError } from '@slipway/base';
-import { readLog } from './logs/read-log.ts';
+import { openLog } from './logs/read-log.ts';
 import { buildSpec } from './spec/build-spec.ts';
 import { minimalOptions } from './spec/minimal.ts';
 import type { OciProcess } from './spec/oci-spec.ts';
@@ -24,7 +24,7 @@ const all = { stdout: true, stderr: true };
 
 async function logText(bench: Bench, id: string): Promise<string> {
   let text = '';
-  for await (const entry of readLog(join(bench.bundle(id), 'log') as never, all))
+  for await (const entry of await openLog(join(bench.bundle(id), 'log') as never, all))
     text += Buffer.from(entry.bytes);
   return text;
 }
@@ -358,7 +358,7 @@ describe('the shim', () => {
     );
     const lines: string[] = [];
     const follow = task.exited.then(() => {});
-    for await (const { bytes } of readLog(join(bench.bundle(id), 'log') as never, { ...all, follow }))
+    for await (const { bytes } of await openLog(join(bench.bundle(id), 'log') as never, { ...all, follow }))
       lines.push(String(bytes).trim());
     await task.delete();
     assert.deepEqual(
@@ -367,7 +367,10 @@ describe('the shim', () => {
     );
     assert.ok(existsSync(join(bench.bundle(id), 'log.5')));
     const tail: string[] = [];
-    for await (const { bytes } of readLog(join(bench.bundle(id), 'log') as never, { ...all, tail: 700 }))
+    for await (const { bytes } of await openLog(join(bench.bundle(id), 'log') as never, {
+      ...all,
+      tail: 700,
+    }))
       tail.push(String(bytes).trim());
     assert.deepEqual([tail.length, tail[0], tail.at(-1)], [700, 'line 2300', 'line 2999']);
   });

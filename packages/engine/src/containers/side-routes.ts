@@ -28,7 +28,7 @@ import {
   startExecAttached,
   startExecDetached,
 } from './streams/exec.ts';
-import { formatLogs, parseLogTime, parseTail, readLogs } from './streams/logs.ts';
+import { formatLogs, openLogs, parseLogTime, parseTail } from './streams/logs.ts';
 
 const TAR = 'application/x-tar';
 
@@ -73,10 +73,10 @@ function streamRoutes(context: ContainerContext): Route[] {
     {
       method: 'GET',
       path: '/containers/:id/logs',
-      handler: (request) => {
+      handler: async (request) => {
         const { query } = request;
         const container = targetOf(context, request);
-        const entries = readLogs(
+        const entries = await openLogs(
           context,
           container,
           {

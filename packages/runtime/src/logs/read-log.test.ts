@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type HostPath, hostPath } from '@slipway/base';
 import fc from 'fast-check';
-import { type ReadLogOptions, readLog } from './read-log.ts';
+import { openLog, type ReadLogOptions } from './read-log.ts';
 import { parseRecord } from './record.ts';
 
 const both = { stdout: true, stderr: true };
@@ -18,7 +18,8 @@ describe('reading a log', () => {
   let path: HostPath;
   const read = async (options: Partial<ReadLogOptions> = {}) => {
     const lines: string[] = [];
-    for await (const { bytes } of readLog(path, { ...both, ...options })) lines.push(String(bytes).trim());
+    for await (const { bytes } of await openLog(path, { ...both, ...options }))
+      lines.push(String(bytes).trim());
     return lines;
   };
 
@@ -50,7 +51,7 @@ describe('reading a log', () => {
   test('without following, what is written or rotated while it is read does not belong to it', async () => {
     writeFileSync(path, record(1) + record(2));
     const lines: string[] = [];
-    for await (const { bytes } of readLog(path, { ...both, tail: 1 })) {
+    for await (const { bytes } of await openLog(path, { ...both, tail: 1 })) {
       lines.push(String(bytes).trim());
       appendFileSync(path, record(3));
       renameSync(path, `${path}.1`);
@@ -88,7 +89,7 @@ describe('reading a log', () => {
     writeFileSync(path, record(1));
     const stopped = Promise.withResolvers<void>();
     const lines: string[] = [];
-    for await (const { bytes } of readLog(path, { ...both, follow: stopped.promise })) {
+    for await (const { bytes } of await openLog(path, { ...both, follow: stopped.promise })) {
       const line = String(bytes).trim();
       lines.push(line);
       if (line === 'line 1') {
@@ -117,7 +118,7 @@ describe('reading a log', () => {
     writeFileSync(path, record(1));
     const controller = new AbortController();
     const never = new Promise<void>(() => {});
-    for await (const _ of readLog(path, { ...both, follow: never, signal: controller.signal })) {
+    for await (const _ of await openLog(path, { ...both, follow: never, signal: controller.signal })) {
       void turn().then(() => controller.abort());
     }
   });

@@ -20,8 +20,19 @@ export interface ReadLogOptions {
 
 const NEWLINE = 0x0a;
 
-/** Reads a json-file log, across its rotated files, oldest first. A log that is not there is empty. */
-export async function* readLog(path: HostPath, options: ReadLogOptions): AsyncGenerator<LogEntry> {
+/**
+ * Reads a json-file log, across its rotated files, oldest first. A log that is not there is empty. When this resolves its files
+ * are open: what they hold is read also when they are removed, as a container is by whoever saw it end. Ends when it is
+ * read to its end or its `return` is called.
+ */
+export async function openLog(path: HostPath, options: ReadLogOptions): Promise<AsyncGenerator<LogEntry>> {
+  const entries = readLog(path, options);
+  await entries.next();
+  return entries as AsyncGenerator<LogEntry>;
+}
+
+/** The first one is none, and says that the files are open. */
+async function* readLog(path: HostPath, options: ReadLogOptions): AsyncGenerator<LogEntry | undefined> {
   const { follow, signal } = options;
   const wake = new Wake();
   using _watcher = follow === undefined ? undefined : watchFolder(path, wake);
@@ -33,6 +44,7 @@ export async function* readLog(path: HostPath, options: ReadLogOptions): AsyncGe
   if (signal !== undefined) void aborted(signal).then(() => wake.set());
   await using files = await LogFiles.open(path, { growing: follow !== undefined });
   await files.seekTail(options.tail);
+  yield undefined;
   const lines = new LineSplitter();
   const stopped = () => signal?.aborted === true;
   while (!stopped()) {

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Container } from '../container.ts';
 import { containerStats } from '../observe/stats.ts';
 import { topContainer } from '../observe/top.ts';
-import { formatLogs, parseLogTime, readLogs } from '../streams/logs.ts';
+import { formatLogs, openLogs, parseLogTime } from '../streams/logs.ts';
 import { type ContainerBench, openContainerBench } from '../testing.ts';
 import { readArchive, statPath, writeArchive } from './archive.ts';
 import { changesOf } from './changes.ts';
@@ -147,7 +147,7 @@ describe('cp, export, diff, stats and top', () => {
     );
     const both = { stdout: true, stderr: true };
     const read = async (options: object, format = { timestamps: false, details: false }) => {
-      const entries = readLogs(bench.context, container, { ...both, follow: false, ...options }, {});
+      const entries = await openLogs(bench.context, container, { ...both, follow: false, ...options }, {});
       let text = '';
       for await (const chunk of formatLogs(container, entries, format)) text += Buffer.from(chunk).toString();
       return text;
@@ -158,8 +158,8 @@ describe('cp, export, diff, stats and top', () => {
       await read({ tail: 1 }, { timestamps: true, details: false }),
       /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z three\r\n$/,
     );
-    assert.throws(
-      () => readLogs(bench.context, container, { stdout: false, stderr: false, follow: false }, {}),
+    await assert.rejects(
+      () => openLogs(bench.context, container, { stdout: false, stderr: false, follow: false }, {}),
       /at least one stream/,
     );
     assert.equal(parseLogTime('since', '12.5'), 12_500_000_000n);

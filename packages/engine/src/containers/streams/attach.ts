@@ -10,7 +10,7 @@ import type { Task } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { isRunning } from '../state.ts';
-import { readLogs } from './logs.ts';
+import { openLogs } from './logs.ts';
 
 export interface AttachOptions {
   readonly stdin: boolean;
@@ -135,7 +135,7 @@ async function replayLogs(
   tty: boolean,
   connection: HijackedConnection,
 ): Promise<void> {
-  const entries = readLogs(
+  const entries = await openLogs(
     context,
     container,
     { stdout, stderr, follow: false },

@@ -1,6 +1,6 @@
 import { encodeFrame } from '@slipway/api/docker';
 import { formatTimeNs, SlipwayError } from '@slipway/base';
-import { type LogEntry, readLog } from '@slipway/runtime';
+import { type LogEntry, openLog } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
 import { logPath } from '../run/start.ts';
@@ -25,15 +25,15 @@ export interface LogFormat {
 }
 
 /**
- * What a container wrote. Following ends with the run, after its last byte.
+ * What a container wrote, its files open already. Following ends with the run, after its last byte.
  * @throws InvalidArgument when no stream is chosen; NotImplemented when the log driver keeps nothing.
  */
-export function readLogs(
+export async function openLogs(
   _context: ContainerContext,
   container: Container,
   options: LogOptions,
   { signal }: { readonly signal?: AbortSignal },
-): AsyncIterable<LogEntry> {
+): Promise<AsyncGenerator<LogEntry>> {
   if (!options.stdout && !options.stderr) {
     throw new SlipwayError('InvalidArgument', 'Bad parameters: you must choose at least one stream');
   }
@@ -41,7 +41,7 @@ export function readLogs(
     throw new SlipwayError('NotImplemented', 'configured logging driver does not support reading');
   }
   const goesOn = options.follow && isRunning(container.state);
-  return readLog(logPath(container), {
+  return await openLog(logPath(container), {
     ...options,
     follow: goesOn
       ? Promise.race([container.nextExit.promise, container.removed.promise]).then(() => {})
@@ -50,19 +50,32 @@ export function readLogs(
   });
 }
 
-/** Log entries as `docker logs` reads them: framed, raw with a terminal. */
-export async function* formatLogs(
+/** Log entries as `docker logs` reads them: framed, raw with a terminal. Its `return` is that of the entries. */
+export function formatLogs(
   container: Container,
-  entries: AsyncIterable<LogEntry>,
+  entries: AsyncGenerator<LogEntry>,
   { timestamps, details }: LogFormat,
-): AsyncGenerator<Uint8Array> {
+): AsyncIterableIterator<Uint8Array> {
   const tty = container.definition.config.Tty === true;
   const noted = details ? `${formatDetails(container)} ` : '';
-  for await (const { stream, bytes, timeNs } of entries) {
+  const format = ({ stream, bytes, timeNs }: LogEntry): Uint8Array => {
     const prefix = Buffer.from(`${timestamps ? `${formatTimeNs(timeNs)} ` : ''}${noted}`);
     const line = prefix.byteLength === 0 ? bytes : Buffer.concat([prefix, bytes]);
-    yield tty ? line : encodeFrame(stream, line);
-  }
+    return tty ? line : encodeFrame(stream, line);
+  };
+  return {
+    async next() {
+      const { value, done } = await entries.next();
+      return done === true ? { value: undefined, done } : { value: format(value), done: false };
+    },
+    async return() {
+      await entries.return(undefined);
+      return { value: undefined, done: true };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 /**
