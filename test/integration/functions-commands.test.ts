@@ -27,6 +27,14 @@ function write(path: string, content: string): void {
   writeFileSync(path, content);
 }
 
+test('runtimes are listed, and made ahead', async () => {
+  const { stdout } = await slipway('fn', 'runtimes');
+  assert.match(stdout, /^nodejs24\.x +ready +slipway\/lambda-nodejs:24 +\d+(?:\.\d+)?MB$/m);
+  assert.match(stdout, /^java21 +not made yet /m);
+  assert.match((await slipway('fn', 'runtimes', 'nodejs24.x')).stdout, /Runtime nodejs24\.x is ready/);
+  assert.match((await engine.slipway('fn', 'runtimes', 'cobol')).stderr, /no runtime cobol/);
+});
+
 test('a template is deployed, tested, invoked and read, and costs what it used', async () => {
   await slipway('fn', 'init', at('hello'));
   const deployed = await slipway('fn', 'deploy', '--memory', '512', at('hello'));

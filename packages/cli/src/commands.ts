@@ -188,6 +188,7 @@ const fn: Noun = {
     dev: { load: () => import('./commands/fn-dev.ts') },
     failures: { load: () => import('./commands/fn-failures.ts') },
     replay: { load: () => import('./commands/fn-replay.ts') },
+    runtimes: { load: () => import('./commands/fn-runtimes.ts') },
     usage: { load: () => import('./commands/fn-usage.ts') },
     rm: { load: () => import('./commands/fn-rm.ts') },
   },

@@ -51,7 +51,7 @@ export async function rootHelp({ groups, globalFlags }: CommandTree, bold: Empha
   return [
     `${bold('Usage:')}  slipway [OPTIONS] COMMAND`,
     '',
-    'Containers on your machine.',
+    'Containers and functions on your machine.',
     '',
     bold('To begin with:'),
     ...columns([

@@ -5,6 +5,7 @@ import type {
   FunctionUrlConfig,
   GetFunctionResponse,
 } from '@aws-sdk/client-lambda';
+import type { ProgressMessage } from '@slipway/api/docker';
 import type { Connection, RequestOptions } from './connection.ts';
 
 const ROOT = '/2015-03-31/functions';
@@ -65,6 +66,14 @@ export interface FailedInvocation {
   readonly error: string;
   /** Of the event, in bytes. */
   readonly sizeBytes: number;
+}
+
+/** What a function can be run by, and the image that it is. */
+export interface RuntimeStatus {
+  readonly name: string;
+  readonly image: string;
+  readonly isReady: boolean;
+  readonly sizeBytes?: number;
 }
 
 /** AWS Lambda's API over the daemon's socket, and what Slipway adds to it. */
@@ -247,6 +256,19 @@ export class Functions {
         FunctionUrlAuthType: 'NONE',
       },
     });
+  }
+
+  async runtimes(): Promise<readonly RuntimeStatus[]> {
+    const { runtimes } = await this.#connection.json<{ readonly runtimes: RuntimeStatus[] }>(
+      'GET',
+      '/slipway/runtimes',
+    );
+    return runtimes;
+  }
+
+  /** Makes the image of a runtime unless it is there. */
+  prepareRuntime(name: string): Promise<AsyncGenerator<ProgressMessage>> {
+    return this.#connection.lines('POST', `/slipway/runtimes/${encodeURIComponent(name)}/prepare`);
   }
 
   /** The newest first. */
