@@ -4,6 +4,7 @@
  *   slipway-shim launch    forks one shim for each request on its standard input, until that is closed
  *   slipway-shim true      exits with 0: what a runtime is proved with
  *   slipway-shim gate      becomes, in a sandbox, what the daemon tells it to run
+ *   slipway-shim disk FILE makes a new file system the template of disks, which shows whether this host can mount such
  *   slipway-shim quicken   asks the kernel to favour changes of cgroups
  */
 #include "shim.h"
@@ -60,7 +61,8 @@ static _Noreturn void become_shim(int listen_fd, char *payload, size_t size) {
       .path = next_string(&s), .upper = next_string(&s), .work = next_string(&s), .options = next_string(&s)};
   rootfs.lower = next_list(&s);
   rootfs.binds = next_list(&s);
-  if (!rootfs.binds) _exit(1);
+  rootfs.disks = next_list(&s);
+  if (!rootfs.binds || !rootfs.disks) _exit(1);
   shim_main(listen_fd, socket_path, &rootfs);
 }
 
@@ -112,6 +114,7 @@ int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "true") == 0) return 0;
   if (argc == 2 && strcmp(argv[1], "launch") == 0) return launch();
   if (argc == 2 && strcmp(argv[1], "gate") == 0) return gate();
+  if (argc == 3 && strcmp(argv[1], "disk") == 0) return disk_finish(argv[2]);
   if (argc == 2 && strcmp(argv[1], "quicken") == 0) return quicken();
   fprintf(stderr, "usage: slipway-shim launch\nIt is started by slipwayd; there is nothing to run by hand.\n");
   return 2;

@@ -103,6 +103,30 @@ static bool bind_all(const struct rootfs *r, char *why, size_t size) {
   return true;
 }
 
+static bool move_tree(int tree, const char *target) {
+  return syscall(SYS_move_mount, tree, "", AT_FDCWD, target, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0;
+}
+
+static bool mount_disk(int root, const char *template, const char *where, char *why, size_t size) {
+  int tree = disk_open(template, why, size);
+  if (tree < 0) return false;
+  int target = open_or_make(root, where, false);
+  bool ok = target >= 0 && syscall(SYS_move_mount, tree, "", target, "", 4 | 0x40 /* MOVE_MOUNT_F_, _T_EMPTY_PATH */) == 0;
+  if (!ok) fail(why, size, "cannot mount a disk at", where);
+  if (target >= 0) close(target);
+  close(tree);
+  return ok;
+}
+
+static bool mount_disks(const struct rootfs *r, char *why, size_t size) {
+  int root = open(r->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return fail(why, size, "cannot open", r->path);
+  bool ok = true;
+  for (char **d = r->disks; ok && d[0] && d[1]; d += 2) ok = mount_disk(root, d[0], d[1], why, size);
+  close(root);
+  return ok;
+}
+
 /* More layers than fit in the page that mount(2) takes. */
 static bool mount_piecewise(const struct rootfs *r, char *why, size_t size) {
   int fs = (int)syscall(SYS_fsopen, "overlay", 1 /* FSOPEN_CLOEXEC */);
@@ -116,8 +140,7 @@ static bool mount_piecewise(const struct rootfs *r, char *why, size_t size) {
   }
   ok = ok && syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0;
   int mounted = ok ? (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, *r->upper ? 0 : MS_RDONLY) : -1;
-  ok = mounted >= 0 &&
-       syscall(SYS_move_mount, mounted, "", AT_FDCWD, r->path, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0;
+  ok = mounted >= 0 && move_tree(mounted, r->path);
   if (!ok) fail(why, size, "cannot mount the layers at", r->path);
   if (mounted >= 0) close(mounted);
   close(fs);
@@ -155,7 +178,7 @@ bool rootfs_mount(const struct rootfs *r, char *why, size_t size) {
     snprintf(why, size, "the root file system %s has no layer", r->path);
     return false;
   }
-  return mount_layers(r, why, size) && bind_all(r, why, size);
+  return mount_layers(r, why, size) && bind_all(r, why, size) && mount_disks(r, why, size);
 }
 
 /* The folders as one read-only tree that is mounted nowhere; `scratch` is where it stands for a moment. */
@@ -180,15 +203,22 @@ static int detached_tree(char *scratch, char **lower, char *why, size_t size) {
  * The trees are made in our own namespace and moved while we are in the container's: a process of one thread may enter one
  * and come back, and the container's own processes have no part in it.
  */
-bool rootfs_graft(char *scratch, pid_t container, struct strings *s, char *why, size_t size) {
-  const char *temporary = next_string(s), *targets[MAX_GRAFTS];
-  int trees[MAX_GRAFTS], count = 0;
-  bool ok = temporary != NULL;
+bool rootfs_graft(char *root, pid_t container, struct strings *s, char *why, size_t size) {
+  const char *temporary = next_string(s), *template = next_string(s), *targets[MAX_GRAFTS + 1];
+  int trees[MAX_GRAFTS + 1], count = 0;
+  bool ok = template != NULL, replaced = ok && *template;
+  if (replaced) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tmp", root);
+    ok = (trees[count] = disk_open(template, why, size)) >= 0;
+    if (ok) targets[count++] = "/tmp";
+    if (ok) umount2(path, MNT_DETACH); /* The container's own view of the disk that was there goes below. */
+  }
   for (const char *target; ok && s->at < s->end && (target = next_string(s));) {
     char **lower = next_list(s);
-    ok = lower && lower[0] && count < MAX_GRAFTS;
+    ok = lower && lower[0] && count < MAX_GRAFTS + replaced;
     if (!ok) snprintf(why, size, "the request to graft is not well-formed");
-    else ok = (trees[count] = detached_tree(scratch, lower, why, size)) >= 0;
+    else ok = (trees[count] = detached_tree(root, lower, why, size)) >= 0;
     if (ok) targets[count++] = target;
     free(lower);
   }
@@ -197,9 +227,9 @@ bool rootfs_graft(char *scratch, pid_t container, struct strings *s, char *why, 
   int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), there = open(path, O_RDONLY | O_CLOEXEC);
   if (ok && (own < 0 || there < 0 || setns(there, CLONE_NEWNS) < 0)) ok = fail(why, size, "cannot enter", path);
   else if (ok) {
+    if (replaced) umount2("/tmp", MNT_DETACH);
     for (int i = 0; ok && i < count; i++)
-      if (syscall(SYS_move_mount, trees[i], "", AT_FDCWD, targets[i], 4 /* MOVE_MOUNT_F_EMPTY_PATH */) < 0)
-        ok = fail(why, size, "cannot graft to", targets[i]);
+      if (!move_tree(trees[i], targets[i])) ok = fail(why, size, "cannot graft to", targets[i]);
     if (ok && *temporary && mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, temporary) < 0)
       ok = fail(why, size, "cannot resize", "/tmp");
     if (setns(own, CLONE_NEWNS) < 0) _exit(1);

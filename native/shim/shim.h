@@ -36,16 +36,26 @@ struct rootfs {
   char **lower;
   char *upper, *work, *options;
   char **binds; /* source, target, source, target, … */
+  char **disks; /* template, target, … */
 };
 bool rootfs_enter_namespace(char *why, size_t why_size);
 /* A program that a container could otherwise reach through /proc/PID/exe. */
 void rootfs_protect(const char *program);
 bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);
 /*
- * Puts folders, read-only, into a container that runs. `s` holds options of a remount of its /tmp, or nothing, and for each
- * graft the target and the list of folders, top first. `scratch` is any folder.
+ * Puts folders, read-only, into a container that runs. `s` holds options of a remount of its /tmp, or nothing; the template of
+ * a disk that takes the place of the one at its /tmp, or nothing; and for each graft the target and the list of folders, top
+ * first. `root` is where its root file system is mounted here.
  */
-bool rootfs_graft(char *scratch, pid_t container, struct strings *s, char *why, size_t why_size);
+bool rootfs_graft(char *root, pid_t container, struct strings *s, char *why, size_t why_size);
+
+/*
+ * disk.c: a file system of its own, empty and for everyone to write to, in a copy of `template` on a loop device: a tree that
+ * is mounted nowhere. When the last mount of it goes, so do the device and the file.
+ */
+int disk_open(const char *template, char *why, size_t why_size);
+/* Makes a new file system a template, in place: for everyone to write to, and empty. The exit code. */
+int disk_finish(const char *template);
 
 /* log.c: Docker's json-file format. */
 struct log_stream {

@@ -18,6 +18,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import { eventually } from './harness/command.ts';
 import { compileStatic, filesBelow, nodeZip, npmFiles, useFunctions } from './harness/functions.ts';
+import { loopDevices } from './harness/leaks.ts';
 import { without } from './harness/peers.ts';
 import { zipOf } from './harness/zip.ts';
 
@@ -272,7 +273,10 @@ describe('a function that misbehaves', () => {
   });
 
   test('fills /tmp, and writes where it must not: errors of its own', async () => {
-    assert.match((await failed({ do: 'tmp' })).payload.errorMessage, /ENOSPC/);
+    await lambda.create('filler', nodeZip(ACTOR), { Timeout: 30, MemorySize: 128 });
+    assert.match((await lambda.invoke('filler', { do: 'tmp' })).payload.errorMessage, /ENOSPC/);
+    const alive = await lambda.invoke('filler', { do: 'context' });
+    assert.deepEqual([alive.error, alive.payload.calls], [undefined, 2]);
     assert.match((await failed({ do: 'write' })).payload.errorMessage, /EROFS/);
     assert.equal((await act({ do: 'echo' })).error, undefined);
   });
@@ -447,6 +451,28 @@ test('a daemon that is killed in the middle of an invocation starts again and ru
   await new Promise((resolve) => setTimeout(resolve, 500));
   await engine.kill();
   assert.ok((await running) instanceof Error);
+  const before = loopDevices(engine);
+  assert.ok(before.length > 0, 'each environment has a disk');
   await engine.start();
   assert.deepEqual((await act({ do: 'echo', again: true })).payload, { do: 'echo', again: true });
+  await eventually('the disks of the environments before are gone', () => {
+    const now = loopDevices(engine);
+    return !before.some((device) => now.includes(device));
+  });
+});
+
+test('a shim that is killed leaves no disk', async () => {
+  const [id = ''] = (await engine.mustDocker('ps', '-q', '--filter', 'label=slipway.function=actor')).split(
+    '\n',
+  );
+  const pid = await engine.mustDocker('inspect', '--format', '{{.State.Pid}}', id);
+  const [, loop = ''] =
+    /\/tmp .* \/dev\/(loop\d+) /.exec(await readFile(`/proc/${pid}/mountinfo`, 'utf8')) ?? [];
+  const [device = ''] = loopDevices(engine).filter((each) => each.startsWith(`/dev/${loop} `));
+  const [, shim] = /^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  assert.match(await readFile(`/proc/${shim}/comm`, 'utf8'), /slipway-shim/);
+  assert.notEqual(device, '');
+  process.kill(Number(shim), 'SIGKILL');
+  await eventually('its disk is gone', () => !loopDevices(engine).includes(device));
+  assert.deepEqual((await act({ do: 'echo' })).payload, { do: 'echo' });
 });

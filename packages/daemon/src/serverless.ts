@@ -6,7 +6,12 @@ import type { ContainerService } from '@slipway/engine/containers';
 import type { NetworkService } from '@slipway/engine/networks';
 import type { Route, Site } from '@slipway/http';
 import { type AwsDoor, type AwsOperation, awsSite, sqsQuerySite } from '@slipway/serverless/aws';
-import { EnvironmentService, environmentRoutes, LocalCompute } from '@slipway/serverless/environments';
+import {
+  EnvironmentService,
+  environmentRoutes,
+  LocalCompute,
+  TemporaryDisks,
+} from '@slipway/serverless/environments';
 import { LogService, logOperations } from '@slipway/serverless/logs';
 import { Queues, queueOperations } from '@slipway/serverless/queues';
 import { UsageService, usageRoutes } from '@slipway/serverless/usage';
@@ -67,15 +72,21 @@ export async function openServerless(
       settings: config.functions.usage,
     }),
   );
+  const shimPath = hostPath(SHIM_PATH);
+  const disks = new TemporaryDisks({
+    root: below('disks'),
+    shimPath,
+    logger: logger.child({ part: 'environments' }),
+  });
   const environments = stack.use(
     await EnvironmentService.open({
       clock,
       random,
       logger: logger.child({ part: 'environments' }),
-      compute: new LocalCompute({ containers, networks, networking, runtime }),
+      compute: new LocalCompute({ containers, networks, networking, runtime, disks }),
       images,
       writer: logs,
-      shimPath: hostPath(SHIM_PATH),
+      shimPath,
       scratchRoot: below('scratch'),
     }),
   );

@@ -110,7 +110,7 @@ class ShimRuntime implements Runtime {
 
   async open(options: SandboxOptions, { signal }: { signal?: AbortSignal }): Promise<Sandbox> {
     signal?.throwIfAborted();
-    const { rootfs, bundle, binds = [] } = options;
+    const { rootfs, bundle, binds = [], disks = [] } = options;
     const socketPath = this.#socketPath(options.id);
     await this.#launcher.launch(
       encodeStrings([
@@ -121,6 +121,7 @@ class ShimRuntime implements Runtime {
         '',
         rootfs.lower,
         binds.flatMap(({ source, target }) => [source, target]),
+        disks.flatMap(({ template, target }) => [template, target]),
       ]),
     );
     const connection = await ShimConnection.open(socketPath);

@@ -38,6 +38,16 @@ export interface SandboxOptions {
   readonly rootfs: Rootfs;
   /** Bind mounts put over the rootfs inside the sandbox before it is used, for `cp` into volumes of a stopped container. */
   readonly binds?: readonly { readonly source: HostPath; readonly target: string }[];
+  /**
+   * File systems of its own, each a copy of a file with an ext4 file system (`slipway-shim disk FILE` makes one ready),
+   * mounted without set-user-ids and devices. They go with the container.
+   */
+  readonly disks?: readonly DiskMount[];
+}
+
+export interface DiskMount {
+  readonly template: HostPath;
+  readonly target: string;
 }
 
 /**
@@ -147,6 +157,8 @@ export interface GraftOptions {
   readonly mounts: readonly { readonly target: string; readonly sources: readonly HostPath[] }[];
   /** The new size of a tmpfs at `/tmp`. */
   readonly tmpSizeBytes?: number | undefined;
+  /** The template of the disk that takes the place of the one at `/tmp`. */
+  readonly tmpTemplate?: HostPath | undefined;
 }
 
 /** Undefined ones stay as they are. */

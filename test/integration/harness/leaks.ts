@@ -37,6 +37,7 @@ export async function assertNoLeaks(engine: Engine, before: Holdings): Promise<v
 async function findLeaks(engine: Engine, before: Holdings): Promise<string[]> {
   return [
     ...leakedMounts(engine),
+    ...loopDevices(engine),
     ...(await leakedLinks(engine)),
     ...(await leakedRules(engine)),
     ...leakedCgroups(engine),
@@ -60,6 +61,20 @@ function leakedMounts(engine: Engine): string[] {
     ...others.map((path) => `mount ${path}`),
     ...(ready.length > READY_NAMESPACES ? [`${ready.length} network namespaces`] : []),
   ];
+}
+
+/** The disks of an engine, in use: files below its root, with or without a name. */
+export function loopDevices(engine: Engine): string[] {
+  return readdirSync('/sys/block')
+    .filter((name) => name.startsWith('loop'))
+    .flatMap((name) => {
+      try {
+        const file = readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim();
+        return file.startsWith(`${engine.root}/`) ? [`/dev/${name} of ${file}`] : [];
+      } catch {
+        return [];
+      }
+    });
 }
 
 async function leakedLinks(engine: Engine): Promise<string[]> {

@@ -2,7 +2,7 @@ import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api
 import type { ContainerId, HostPath } from '@slipway/base';
 import type { NetworkSandbox } from '@slipway/network';
 import type { ChainId, ImageId } from '@slipway/oci';
-import type { Process, SpecMount, Task } from '@slipway/runtime';
+import type { DiskMount, Process, SpecMount, Task } from '@slipway/runtime';
 import type { OutputHub } from './run/output-hub.ts';
 import type { ContainerState, Ended } from './state.ts';
 
@@ -82,6 +82,7 @@ export interface Container {
 /** Beyond what the definition says. */
 export interface RunAdditions {
   readonly mounts: readonly SpecMount[];
+  readonly disks: readonly DiskMount[];
   /** Called when the network namespace is there, before the first process runs. */
   readonly onNetwork: (netnsPath: HostPath) => Promise<void>;
   /** Called when the first process has started; it may have ended again. */

@@ -3,6 +3,7 @@ import type { CreateContainerBody } from '@slipway/api/docker';
 import { type HostPath, isSlipwayError, SlipwayError } from '@slipway/base';
 import type {
   AttachSink,
+  DiskMount,
   ExitStatus,
   GraftOptions,
   MemoryPeak,
@@ -27,6 +28,8 @@ export interface SandboxRequest {
   readonly body: CreateContainerBody;
   /** Beside those of the body: what docker's API cannot say, as overlays. */
   readonly mounts: readonly SpecMount[];
+  /** @see SandboxOptions.disks */
+  readonly disks: readonly DiskMount[];
   /** Takes what the first process writes, from the first byte. */
   readonly output: AttachSink;
   /** Called when the network namespace is there, before the first process runs. */
@@ -73,7 +76,7 @@ export interface ContainerSandbox extends AsyncDisposable {
 /** Makes and starts one. @throws as `createContainer` and `startContainer`; nothing is left behind */
 export async function openSandbox(
   context: ContainerContext,
-  { name, body, mounts, output, onNetwork }: SandboxRequest,
+  { name, body, mounts, disks, output, onNetwork }: SandboxRequest,
 ): Promise<ContainerSandbox> {
   let network: HostPath | undefined;
   let task: Task | undefined;
@@ -83,6 +86,7 @@ export async function openSandbox(
     body: { ...body, HostConfig: { ...body.HostConfig, AutoRemove: true } },
     additions: {
       mounts,
+      disks,
       onNetwork: async (netnsPath) => {
         network = netnsPath;
         await onNetwork(netnsPath);

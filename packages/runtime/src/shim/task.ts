@@ -175,7 +175,7 @@ export class ShimTask implements Task {
     else await this.#driver.command(['resume', this.id]);
   }
 
-  async graft({ mounts, tmpSizeBytes }: GraftOptions): Promise<void> {
+  async graft({ mounts, tmpSizeBytes, tmpTemplate }: GraftOptions): Promise<void> {
     this.#mustRun('graft folders into');
     if (!this.#driver.runsInCgroup) {
       throw new SlipwayError('NotImplemented', `${this.runtime} takes no folders into a running container`);
@@ -184,7 +184,7 @@ export class ShimTask implements Task {
     this.#grafts.push(answer);
     const tmp = tmpSizeBytes === undefined ? '' : `size=${tmpSizeBytes}`;
     const request = mounts.flatMap(({ target, sources }) => [target, sources]);
-    this.#options.connection.send('T', 0, encodeStrings([tmp, ...request]));
+    this.#options.connection.send('T', 0, encodeStrings([tmp, tmpTemplate ?? '', ...request]));
     const failure = await answer.promise;
     if (failure !== '') throw new SlipwayError('Internal', `container ${this.id}: ${failure}`);
   }

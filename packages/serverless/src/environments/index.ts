@@ -1,5 +1,6 @@
 export type { Compute, Sandbox, SandboxRequest } from './compute/compute.ts';
 export { LocalCompute, type LocalComputeOptions } from './compute/local-compute.ts';
+export { TemporaryDisks, type TemporaryDisksOptions } from './compute/temporary-disks.ts';
 export type * from './environment.ts';
 export { environmentRoutes } from './routes.ts';
 export { runtimeNames } from './runtimes/runtime.ts';

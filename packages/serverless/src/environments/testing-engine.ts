@@ -28,6 +28,7 @@ import type { FunctionVersion } from '../functions/index.ts';
 import type { LogEvent, LogWriter } from '../logs/index.ts';
 import type { Compute } from './compute/compute.ts';
 import { LocalCompute } from './compute/local-compute.ts';
+import { TemporaryDisks } from './compute/temporary-disks.ts';
 import type { Invocation } from './environment.ts';
 import { findRuntime, type RuntimeDefinition } from './runtimes/runtime.ts';
 import { EnvironmentService } from './service.ts';
@@ -156,14 +157,16 @@ export async function openFunctionsBench(
     }),
   );
   const log = new MemoryLog();
-  const compute = new LocalCompute({ containers, networks, networking, runtime });
+  const shimPath = hostPath(join(SHIM, 'build/slipway-shim'));
+  const disks = new TemporaryDisks({ root: hostPath(join(root, 'data/disks')), shimPath, logger });
+  const compute = new LocalCompute({ containers, networks, networking, runtime, disks });
   const environments = stack.use(
     await EnvironmentService.open({
       ...common,
       compute,
       images,
       writer: log,
-      shimPath: hostPath(join(SHIM, 'build/slipway-shim')),
+      shimPath,
       scratchRoot: hostPath(join(root, 'scratch')),
     }),
   );

@@ -87,7 +87,13 @@ async function openRootfs(context: ContainerContext, container: Container): Prom
   const { id } = container.definition;
   const rootfs = await context.snapshots.mounts(id);
   return await context.runtime.open(
-    { id, bundle: container.bundle, exitFolder: container.folder, rootfs },
+    {
+      id,
+      bundle: container.bundle,
+      exitFolder: container.folder,
+      rootfs,
+      disks: container.additions?.disks ?? [],
+    },
     {},
   );
 }

@@ -25,7 +25,8 @@ export interface SandboxRequest {
   readonly workingDirectory: string | undefined;
   readonly variables: Readonly<Record<string, string>>;
   readonly mounts: readonly FolderMount[];
-  readonly tmpMb: number;
+  /** Undefined: not known yet. */
+  readonly tmpMb: number | undefined;
   /** Undefined: not limited yet. */
   readonly memoryMb: number | undefined;
   readonly network: 'outbound' | 'none';

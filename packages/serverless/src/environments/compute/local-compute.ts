@@ -2,11 +2,17 @@ import { closeSync, constants, readdirSync } from 'node:fs';
 import { createServer, type Server, Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
-import type { HostPath } from '@slipway/base';
+import { type HostPath, SlipwayError } from '@slipway/base';
 import type { ContainerSandbox, ContainerService } from '@slipway/engine/containers';
 import type { NetworkService } from '@slipway/engine/networks';
 import type { Networks } from '@slipway/network';
-import { KERNEL_NETWORK, type MemoryPeak, type Runtime, type SpecMount } from '@slipway/runtime';
+import {
+  type GraftOptions,
+  KERNEL_NETWORK,
+  type MemoryPeak,
+  type Runtime,
+  type SpecMount,
+} from '@slipway/runtime';
 import { openInRoot } from '@slipway/store';
 import {
   type CompleteOptions,
@@ -17,12 +23,17 @@ import {
   type Sandbox,
   type SandboxRequest,
 } from './compute.ts';
+import type { TemporaryDisks } from './temporary-disks.ts';
 
 /** The mark on every sandbox, by which left-over ones are known. */
 export const SANDBOX_LABEL = 'slipway.sandbox';
 /** Functions are on a network of their own: they reach out, not one another. */
 export const FUNCTION_NETWORK = 'slipway-functions';
 
+/** Most functions have so much; and where it is a tmpfs, the largest, which is made smaller later. */
+const PREPARED_TMP_MB = { disk: 512, memory: 10_240 };
+
+const TMP = '/tmp';
 const MEBIBYTE = 1024 * 1024;
 const MB_PER_CPU = 1_769;
 /** Short, so that a small function that has used up its share waits for milliseconds and not for a tenth of a second. */
@@ -40,6 +51,8 @@ export interface LocalComputeOptions {
   readonly networks: NetworkService;
   readonly networking: Networks;
   readonly runtime: Pick<Runtime, 'runtimes' | 'defaultName'>;
+  /** Of `/tmp`. */
+  readonly disks: TemporaryDisks;
 }
 
 /** Sandboxes as containers of this engine. */
@@ -61,20 +74,25 @@ export class LocalCompute implements Compute {
   }
 
   async start(request: SandboxRequest): Promise<Sandbox> {
-    const { containers, networking } = this.#options;
+    const { containers, networking, disks } = this.#options;
+    const diskMb = request.tmpMb ?? PREPARED_TMP_MB.disk;
+    // Other runtimes may not see what is mounted in their root file system.
+    const template = this.canGraft(request.isolation) ? await disks.template(diskMb) : undefined;
     if (request.network === 'outbound') await this.#ensureNetwork();
     let door: Server | undefined;
     try {
       const container = await containers.openSandbox({
         name: request.name,
-        body: createBody(request),
+        body: createBody(request, template === undefined),
         mounts: request.mounts.map(specMount),
+        disks: template === undefined ? [] : [{ template, target: TMP }],
         output: attachSink(request.output),
         onNetwork: async (netnsPath) => {
           door = openDoor(await networking.listenInside(netnsPath, RUNTIME_API_PORT), request.onConnection);
         },
       });
-      return new LocalSandbox(container, networking, request.memoryMb, door);
+      const tmp = template === undefined ? undefined : { disks, sizeMb: diskMb };
+      return new LocalSandbox(container, networking, request.memoryMb, door, tmp);
     } catch (error) {
       door?.close();
       throw error;
@@ -128,8 +146,8 @@ const attachSink = (output: OutputSink) => ({
   end: () => {},
 });
 
-function createBody(request: SandboxRequest) {
-  const { entryPoint, command, workingDirectory, memoryMb } = request;
+function createBody(request: SandboxRequest, hasTmpInMemory: boolean) {
+  const { entryPoint, command, workingDirectory, memoryMb, tmpMb = PREPARED_TMP_MB.memory } = request;
   const memory =
     memoryMb === undefined ? {} : { Memory: memoryMb * MEBIBYTE, MemorySwap: memoryMb * MEBIBYTE };
   return {
@@ -145,7 +163,7 @@ function createBody(request: SandboxRequest) {
       NetworkMode: request.network === 'outbound' ? FUNCTION_NETWORK : 'none',
       ExtraHosts: ['sandbox.localdomain:127.0.0.1', 'sandbox:127.0.0.1'],
       ReadonlyRootfs: true,
-      Tmpfs: { '/tmp': `size=${request.tmpMb * MEBIBYTE},mode=1777,exec` },
+      ...(hasTmpInMemory ? { Tmpfs: { [TMP]: `size=${tmpMb * MEBIBYTE},mode=1777,exec` } } : {}),
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: MAX_PROCESSES,
@@ -180,6 +198,12 @@ const specMount = ({ target, sources }: FolderMount): SpecMount => {
       };
 };
 
+/** The disk that is mounted at `/tmp`. */
+interface TmpDisk {
+  readonly disks: TemporaryDisks;
+  readonly sizeMb: number;
+}
+
 class LocalSandbox implements Sandbox {
   readonly id: string;
   readonly exited;
@@ -187,6 +211,7 @@ class LocalSandbox implements Sandbox {
   readonly #networking: Networks;
   readonly #door: Server | undefined;
   readonly #peak: MemoryPeak;
+  readonly #tmp: TmpDisk | undefined;
   #memoryMb: number | undefined;
 
   constructor(
@@ -194,6 +219,7 @@ class LocalSandbox implements Sandbox {
     networking: Networks,
     memoryMb: number | undefined,
     door: Server | undefined,
+    tmp: TmpDisk | undefined,
   ) {
     this.id = container.id;
     this.exited = container.exited;
@@ -201,6 +227,7 @@ class LocalSandbox implements Sandbox {
     this.#networking = networking;
     this.#memoryMb = memoryMb;
     this.#door = door;
+    this.#tmp = tmp;
     this.#peak = container.memoryPeak();
     void this.exited.then(() => {
       this.#peak[Symbol.dispose]();
@@ -212,7 +239,16 @@ class LocalSandbox implements Sandbox {
     this.#container.identify({ name: `${name}-${this.id.slice(0, 12)}`, labels });
     this.#memoryMb = memoryMb;
     this.#container.limit({ memoryBytes: memoryMb * MEBIBYTE });
-    await this.#container.graft({ mounts, tmpSizeBytes: tmpMb * MEBIBYTE });
+    await this.#container.graft({ mounts, ...(await this.#resizeTmp(tmpMb)) });
+  }
+
+  /** A disk of another size takes the place of the one that is there; nothing of the function has run. */
+  async #resizeTmp(sizeMb: number): Promise<Omit<GraftOptions, 'mounts'>> {
+    if (this.#tmp === undefined) return { tmpSizeBytes: sizeMb * MEBIBYTE };
+    if (this.#tmp.sizeMb === sizeMb) return {};
+    const tmpTemplate = await this.#tmp.disks.template(sizeMb);
+    if (tmpTemplate !== undefined) return { tmpTemplate };
+    throw new SlipwayError('Unavailable', `there is no disk of ${sizeMb} MB for ${TMP}; the log says why`);
   }
 
   limitCpu(limit: 'by-memory' | 'none'): void {

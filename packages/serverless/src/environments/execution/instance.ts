@@ -30,8 +30,6 @@ export interface Instance extends AsyncDisposable {
   output: OutputSink | undefined;
 }
 
-/** The largest `/tmp`, and so the first size of one that nobody has yet. */
-const ANY_TMP_MB = 10_240;
 /**
  * A process that waits does not know how much memory its function will have: V8 is told to collect as if it had little,
  * and the kernel's limit holds.
@@ -79,7 +77,7 @@ export async function prepareInstance(
     workingDirectory: '/',
     variables: { ...runtime.variables, SLIPWAY_PREPARED: '1', AWS_LAMBDA_RUNTIME_API: '127.0.0.1:9001' },
     mounts: [...runtimeMounts(runtime), ...(isGate ? gateMounts(context) : [])],
-    tmpMb: ANY_TMP_MB,
+    tmpMb: undefined,
     memoryMb: undefined,
     network: 'outbound',
     isolation: undefined,
