@@ -286,9 +286,10 @@ export class ShimTask implements Task {
 
   /** The shim is gone: after its work, or because it was killed; then the container must not run on without it. */
   async #shimEnded(): Promise<void> {
-    const { host, id } = this.#options;
+    const { host, id, socketPath } = this.#options;
     if (!this.#gone) {
       await this.#driver.command(['delete', '--force', id]).catch(() => {});
+      rmSync(socketPath, { force: true });
     }
     const exit = findExitRecord(this.#options) ?? {
       exitCode: 137,

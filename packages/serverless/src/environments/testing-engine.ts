@@ -77,7 +77,7 @@ export interface FunctionsBench extends AsyncDisposable {
 export async function openFunctionsBench(
   name: string,
   runtimes: readonly string[],
-  { logger = silentLogger }: { logger?: Logger } = {},
+  { logger = silentLogger, hasDisks = true }: { logger?: Logger; hasDisks?: boolean } = {},
 ): Promise<FunctionsBench> {
   execFileSync(join(SHIM, 'build.sh'), { stdio: 'ignore' });
   await using stack = new AsyncDisposableStack();
@@ -158,7 +158,11 @@ export async function openFunctionsBench(
   );
   const log = new MemoryLog();
   const shimPath = hostPath(join(SHIM, 'build/slipway-shim'));
-  const disks = new TemporaryDisks({ root: hostPath(join(root, 'data/disks')), shimPath, logger });
+  const disks = new TemporaryDisks({
+    root: hostPath(join(root, 'data/disks')),
+    shimPath: hasDisks ? shimPath : hostPath('/bin/false'),
+    logger,
+  });
   const compute = new LocalCompute({ containers, networks, networking, runtime, disks });
   const environments = stack.use(
     await EnvironmentService.open({
