@@ -79,9 +79,14 @@ const cold = (runtime: Runtime, title: string, goals: { readonly median: Goal; r
   });
 };
 
-async function warm(contender: FunctionsContender, name: string, runtime: Runtime): Promise<void> {
+async function warm(
+  contender: FunctionsContender,
+  name: string,
+  runtime: Runtime,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   const { client } = contender;
-  await contender.create(name, runtime, { MemorySize: WHOLE_CPU_MB });
+  await contender.create(name, runtime, fields);
   for (let run = 0; run < WARM_RUNS; run++) await client.call('POST', invocationsOf(name), {});
 }
 
@@ -90,7 +95,7 @@ const warmOverhead = medianAndP99(
   { name: 'warm', title: 'functions: warm at 1,769 MB, beyond the handler’s own', unit: 'ms' },
   { median: { atMost: 2 }, p99: { atMost: 6 } },
   async (contender, { rounds }) => {
-    await warm(contender, 'warm', 'nodejs24.x');
+    await warm(contender, 'warm', 'nodejs24.x', { MemorySize: WHOLE_CPU_MB });
     const { client } = contender;
     const values: number[] = [];
     const path = invocationsOf('warm');
@@ -125,7 +130,7 @@ const throughput: Figure<FunctionsContender> = {
   unit: '/s',
   goal: { atLeast: 1500 },
   measure: each(async (contender, { rounds }) => {
-    await warm(contender, 'busy', 'nodejs24.x');
+    await warm(contender, 'busy', 'nodejs24.x', { MemorySize: WHOLE_CPU_MB });
     const values: number[] = [];
     // The first brings the environments.
     for (let round = -1; round < Math.ceil(rounds / 5); round++) {

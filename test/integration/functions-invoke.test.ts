@@ -190,12 +190,12 @@ describe('packages', () => {
     });
     assert.deepEqual((await lambda.invoke('in-c', [1])).payload, { from: 'C', event: [1] });
     // What a runtime answers is passed on as it is, also what is no JSON.
-    await lambda.create('broken', zipOf({ bootstrap: { content: bootstrap, mode: 0o755 } }), {
+    await lambda.create('no-json', zipOf({ bootstrap: { content: bootstrap, mode: 0o755 } }), {
       Runtime: 'provided.al2023',
       Handler: 'unused',
       Environment: { Variables: { ANSWER: '{"from":"C","event":' } },
     });
-    const broken = await lambda.invoke('broken', [1]);
+    const broken = await lambda.invoke('no-json', [1]);
     assert.deepEqual([broken.status, broken.error, broken.payload], [200, undefined, '{"from":"C","event":']);
     await writeFile(join(engine.root, 'bootstrap'), bootstrap, { mode: 0o755 });
     await writeFile(

@@ -143,6 +143,14 @@ function containerSandbox(
   netnsPath: HostPath,
 ): ContainerSandbox {
   let removal: Promise<void> | undefined;
+  let freezing: Promise<void> | undefined;
+  const freeze = async () => {
+    await task.pause();
+    // Often, and of no meaning to the next daemon: it is not written down.
+    if (container.state.status === 'running') {
+      container.state = transition(container.state, { type: 'paused' });
+    }
+  };
   const thaw = async () => {
     if (container.state.status !== 'paused') return;
     await task.resume();
@@ -160,6 +168,8 @@ function containerSandbox(
     },
     async kill() {
       try {
+        // What is about to be frozen would not die, and nobody would know to thaw it.
+        await freezing;
         await task.signal(SIGKILL);
         // A frozen process does not die.
         await thaw();
@@ -168,12 +178,11 @@ function containerSandbox(
       }
     },
     async freeze() {
-      if (!isRunning(container.state) || container.state.status === 'paused') return;
-      await task.pause();
-      // Often, and of no meaning to the next daemon: it is not written down.
-      if (container.state.status === 'running') {
-        container.state = transition(container.state, { type: 'paused' });
-      }
+      if (removal !== undefined || !isRunning(container.state) || container.state.status === 'paused') return;
+      freezing ??= freeze().finally(() => {
+        freezing = undefined;
+      });
+      await freezing;
     },
     thaw,
     graft: (options) => task.graft(options),
@@ -186,7 +195,7 @@ function containerSandbox(
       return exec.process as Process;
     },
     async [Symbol.asyncDispose]() {
-      removal ??= remove(context, container);
+      removal ??= (freezing ?? Promise.resolve()).catch(() => {}).then(() => remove(context, container));
       await removal;
     },
   };
