@@ -348,8 +348,16 @@ describe('concurrency', () => {
   });
 
   test('side by side each has an environment of its own', async () => {
-    const runs = await Promise.all(Array.from({ length: 8 }, () => act({ do: 'sleep', ms: 1_000 })));
-    assert.equal(new Set(runs.map(({ payload }) => payload.born)).size, 8);
+    const ms = 1_000;
+    const runs = await Promise.all(Array.from({ length: 8 }, () => act({ do: 'sleep', ms })));
+    const environments = Map.groupBy(runs, ({ payload }) => payload.born);
+    assert.ok(environments.size > 4, `${environments.size} environments`);
+    // On a busy machine the last to come may get one that is free again, and never one that is not.
+    for (const shared of environments.values()) {
+      const ends = shared.map(({ payload }) => payload.at).sort((a, b) => a - b);
+      for (const [index, end] of ends.slice(1).entries())
+        assert.ok(end - ends[index] > ms - 20, String(ends));
+    }
   });
 
   test('provisioned concurrency is ready before anybody comes', async () => {
