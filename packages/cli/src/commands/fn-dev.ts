@@ -2,7 +2,7 @@ import { watch } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { SlipwayError } from '@slipway/base/errors';
 import { text } from '../args/flags.ts';
-import { defineCommand } from '../command.ts';
+import { type Context, defineCommand } from '../command.ts';
 import { packCode } from '../functions/code.ts';
 import { deploy } from '../functions/deploy.ts';
 import { showLogs } from '../functions/logs.ts';
@@ -58,7 +58,7 @@ export default defineCommand({
 });
 
 async function restartOnChange(
-  { client, clock, stderr }: Parameters<Parameters<typeof defineCommand>[0]['run']>[0],
+  { client, clock, stderr }: Context,
   name: string,
   folder: string,
   signal: AbortSignal,

@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises';
 import { SlipwayError } from '@slipway/base/errors';
 import type { UsageRow } from '@slipway/client';
 import { formatFlag, text } from '../args/flags.ts';
-import { defineCommand } from '../command.ts';
+import { type Context, defineCommand } from '../command.ts';
 import { formatList } from '../format/list.ts';
 
 const LAYOUT = {
@@ -89,10 +89,7 @@ const fields = (row: UsageRow, currency: string) => ({
   Cost: () => `${row.cost.toFixed(6)} ${currency}`,
 });
 
-async function idleFunctions(
-  client: Parameters<Parameters<typeof defineCommand>[0]['run']>[0]['client'],
-  rows: readonly UsageRow[],
-): Promise<string[]> {
+async function idleFunctions(client: Context['client'], rows: readonly UsageRow[]): Promise<string[]> {
   const used = new Set(rows.map(({ functionName }) => functionName));
   const all = await Array.fromAsync(client.functions.list());
   return all.map(({ FunctionName = '' }) => FunctionName).filter((name) => !used.has(name));
