@@ -5,9 +5,10 @@ import { type Collected, type CollectRequest, collectGarbage } from './collect/c
 import type { ContentStore } from './content/content.ts';
 import { openContentStore } from './content/file-content-store.ts';
 import { type Database, openDatabase } from './database/database.ts';
+import { canMountImages } from './erofs/mount-image.ts';
 import { type Leases, openLeases } from './leases/leases.ts';
 import { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
-import type { Snapshotter } from './snapshots/snapshots.ts';
+import { type LayerForm, type Snapshotter, UNFINISHED_PREFIX } from './snapshots/snapshots.ts';
 import { createUnpacker, type Unpacker, type UnpackRequest } from './unpack/unpack-image.ts';
 
 export interface StoreOptions {
@@ -16,6 +17,8 @@ export interface StoreOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What new layers become; by default images where the kernel can mount them. */
+  readonly layerForm?: LayerForm | undefined;
 }
 
 /** All that the engine keeps on disk. */
@@ -33,12 +36,14 @@ export interface Store extends AsyncDisposable {
 }
 
 /** Opens the store in a data root, and clears what an earlier process left half done. */
-export async function openStore({ root, clock, random, logger }: StoreOptions): Promise<Store> {
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { root, clock, random, logger } = options;
   mkdirSync(root, { recursive: true, mode: 0o711 });
+  const form = options.layerForm ?? (canMountImages(root, logger) ? 'image' : 'files');
   const database = openDatabase(join(root, 'slipway.db'));
   try {
     const content = openContentStore(join(root, 'content'), { random });
-    const snapshots = openOverlaySnapshotter(join(root, 'snapshots'), { database, clock, logger });
+    const snapshots = openOverlaySnapshotter(join(root, 'snapshots'), { database, clock, logger, form });
     await removeUnfinishedLayers(snapshots);
     const leases = openLeases(database, { clock, random });
     const unpacker = createUnpacker({ snapshots, clock, random });
@@ -52,6 +57,7 @@ export async function openStore({ root, clock, random, logger }: StoreOptions): 
       collectGarbage: (request) => collectGarbage({ content, snapshots, leases, logger }, request),
       async [Symbol.asyncDispose]() {
         await unpacker[Symbol.asyncDispose]();
+        snapshots[Symbol.dispose]();
         database[Symbol.dispose]();
       },
     };
@@ -64,6 +70,6 @@ export async function openStore({ root, clock, random, logger }: StoreOptions): 
 /** Layers that were being unpacked when the process died: nobody will go on with them. */
 async function removeUnfinishedLayers(snapshots: Snapshotter): Promise<void> {
   for await (const { key, kind } of snapshots.list()) {
-    if (kind === 'active' && key.startsWith('unpack-')) await snapshots.remove(key);
+    if (kind === 'active' && key.startsWith(UNFINISHED_PREFIX)) await snapshots.remove(key);
   }
 }

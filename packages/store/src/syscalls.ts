@@ -39,17 +39,26 @@ const calls = {
   mount: libc.func(
     'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *options)',
   ),
+  fsopen: libc.func('long syscall(long number, const void *type, uint flags)'),
+  fsconfig: libc.func(
+    'long syscall(long number, int fd, uint command, const void *key, const void *value, int aux)',
+  ),
+  fsmount: libc.func('long syscall(long number, int fd, uint flags, uint attributes)'),
   umount2: libc.func('int umount2(const void *path, int flags)'),
   syncFileRange: libc.func('int sync_file_range(int fd, int64_t offset, int64_t length, uint flags)'),
   syncfs: libc.func('int syncfs(int fd)'),
   ioctl: libc.func('int ioctl(int fd, ulong request, void *argument)'),
 } as const;
 
+const SYS_FSOPEN = 430;
+const SYS_FSCONFIG = 431;
+const SYS_FSMOUNT = 432;
 const SYS_OPENAT2 = 437;
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
+const AT_SYMLINK_FOLLOW = 0x400;
 export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
 /** With a folder: makes a file in it that has no name. */
@@ -125,6 +134,12 @@ export const symlinkat = (target: Name, dirFd: number, path: Name): void =>
 /** Does not follow a link at `oldPath`. */
 export const linkat = (oldDirFd: number, oldPath: Name, newDirFd: number, newPath: Name): void =>
   void check(calls.linkat(oldDirFd, cString(oldPath), newDirFd, cString(newPath), 0), 'linkat', newPath);
+
+/** Gives an open file that has a name a second one. */
+export function linkFd(fd: number, path: Name): void {
+  const source = cString(`/proc/self/fd/${fd}`);
+  check(calls.linkat(AT_FDCWD, source, AT_FDCWD, cString(path), AT_SYMLINK_FOLLOW), 'linkat', path);
+}
 
 export const unlinkat = (dirFd: number, path: Name, flags = 0): void =>
   void check(calls.unlinkat(dirFd, cString(path), flags), 'unlinkat', path);
@@ -209,6 +224,35 @@ export const mount = (source: Name, target: Name, type: string, flags: number, o
     target,
   );
 
+const FSOPEN_CLOEXEC = 1;
+const FSCONFIG_SET_STRING = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const FSMOUNT_CLOEXEC = 1;
+const MOUNT_ATTR_RDONLY = 1;
+const MOUNT_ATTR_NOSUID = 2;
+const MOUNT_ATTR_NODEV = 4;
+
+/**
+ * A file system that is mounted, read-only, where nobody sees it: as the descriptor that is returned, and gone when that is
+ * closed. An option's value may hold any byte but NUL.
+ * @see https://docs.kernel.org/filesystems/mount_api.html
+ */
+export function mountDetached(type: string, options: Readonly<Record<string, string>>): number {
+  const context = check(calls.fsopen(SYS_FSOPEN, cString(type), FSOPEN_CLOEXEC) as number, 'fsopen', type);
+  try {
+    const configure = (command: number, key: Buffer | null, value: Buffer | null) =>
+      calls.fsconfig(SYS_FSCONFIG, context, command, key, value, 0) as number;
+    for (const [key, value] of Object.entries(options)) {
+      check(configure(FSCONFIG_SET_STRING, cString(key), cString(value)), 'fsconfig', `${key}=${value}`);
+    }
+    check(configure(FSCONFIG_CMD_CREATE, null, null), 'fsconfig', type);
+    const attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    return check(calls.fsmount(SYS_FSMOUNT, context, FSMOUNT_CLOEXEC, attributes) as number, 'fsmount', type);
+  } finally {
+    close(context);
+  }
+}
+
 /** @see umount2(2) */
 export const umount2 = (path: Name, flags = 0): void =>
   void check(calls.umount2(cString(path), flags), 'umount2', path);
@@ -225,6 +269,10 @@ export function startWriteback(fd: number, offset: number, lengthBytes: number):
   calls.syncFileRange.async(fd, offset, lengthBytes, SYNC_FILE_RANGE_WRITE, () => done.resolve());
   return done.promise;
 }
+
+/** As `startWriteback`, in this thread. */
+export const startWritebackSync = (fd: number, offset: number, lengthBytes: number): void =>
+  void calls.syncFileRange(fd, offset, lengthBytes, SYNC_FILE_RANGE_WRITE);
 
 /**
  * Brings all that was written to the file system of an open file to the disk, off this thread: for many files at once, where

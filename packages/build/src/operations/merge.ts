@@ -1,5 +1,6 @@
 import { constants, fstatSync } from 'node:fs';
 import { isSlipwayError, nextTurn } from '@slipway/base';
+import type { ChainId } from '@slipway/oci';
 import { type Lease, syscalls } from '@slipway/store';
 import type { Layers } from '../cache/records.ts';
 import { childNames, openChild } from '../files/tree.ts';
@@ -24,17 +25,14 @@ export async function mergeLayers(
   linked: Layers,
   { lease, signal }: { readonly lease: Lease; readonly signal: AbortSignal },
 ): Promise<Layers> {
-  const { snapshots, database } = context.store;
+  const { snapshots } = context.store;
   let layers = below;
   for (const layer of linked) {
     const chainId = chainIdOn(layers, layer.diffId);
     lease.add({ blobs: [layer.blob.digest], snapshots: [chainId] });
     if ((await snapshots.find(chainId)) === undefined) {
-      await using workspace = await openPlainWorkspace(context, topChainId(layers));
-      await linkTree(await snapshots.upperPath(layer.chainId), workspace.rootfs, signal);
-      const usage = await snapshots.usage(layer.chainId);
       try {
-        await database.relaxed(() => snapshots.commit(chainId, workspace.key, { usage }));
+        await linkLayer(context, layer, { chainId, below: layers, signal });
       } catch (error) {
         if (!isSlipwayError(error, 'AlreadyExists')) throw error;
       }
@@ -42,6 +40,20 @@ export async function mergeLayers(
     layers = [...layers, { ...layer, chainId }];
   }
   return layers;
+}
+
+async function linkLayer(
+  context: SolverContext,
+  layer: Layers[number],
+  { chainId, below, signal }: { chainId: ChainId; below: Layers; signal: AbortSignal },
+): Promise<void> {
+  const { snapshots, database } = context.store;
+  const parent = topChainId(below);
+  if (await snapshots.linkImage(chainId, layer.chainId, parent)) return;
+  await using workspace = await openPlainWorkspace(context, parent);
+  await linkTree(await snapshots.upperPath(layer.chainId), workspace.rootfs, signal);
+  const usage = await snapshots.usage(layer.chainId);
+  await database.relaxed(() => snapshots.commit(chainId, workspace.key, { usage }));
 }
 
 /** Gives a folder the files of another under a second name each; folders are made as they are there. */

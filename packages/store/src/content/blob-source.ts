@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { SlipwayError } from '@slipway/base';
 
 /**
@@ -65,6 +65,23 @@ export function readBlobSource(
       : waitBeyond(new BigInt64Array(watermark), offset, isStopped);
   const length = Math.min(buffer.length, limit - offset);
   return length === 0 ? 0 : readSync(fd, buffer, 0, length, offset);
+}
+
+/**
+ * How many of the next bytes from `offset` on there are, at most `lengthBytes`. Blocks the thread until a growing file's
+ * writer has brought them or is done.
+ * @throws Canceled when the writer gave up, or `isStopped`
+ */
+export function awaitBytes(
+  { fd, watermark }: { fd: number; watermark: SharedArrayBuffer | undefined },
+  { offset, lengthBytes }: { offset: number; lengthBytes: number },
+  isStopped: () => boolean,
+): number {
+  const end =
+    watermark === undefined
+      ? fstatSync(fd).size
+      : waitBeyond(new BigInt64Array(watermark), offset + lengthBytes - 1, isStopped);
+  return Math.min(lengthBytes, Math.max(0, end - offset));
 }
 
 /** How far the file is written, once that is beyond `offset` or will not grow. */

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, linkSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -10,17 +10,20 @@ import {
   SlipwayError,
 } from '@slipway/base';
 import type { Database } from '../database/database.ts';
+import { ARCHIVE_FILE, IMAGE_FILE, mountImage } from '../erofs/mount-image.ts';
 import { wrapErrno } from '../errno.ts';
 import { removeTree } from '../remove-tree.ts';
 import { spreadChildren } from '../syscalls.ts';
 import { QuickPlaces } from './place-folder.ts';
-import type {
-  CommitOptions,
-  RootfsMount,
-  SnapshotInfo,
-  SnapshotKind,
-  Snapshotter,
-  SnapshotUsage,
+import {
+  type CommitOptions,
+  type LayerForm,
+  type RootfsMount,
+  type SnapshotInfo,
+  type SnapshotKind,
+  type Snapshotter,
+  type SnapshotUsage,
+  UNFINISHED_PREFIX,
 } from './snapshots.ts';
 import { measureTree } from './usage.ts';
 
@@ -35,6 +38,7 @@ const MIGRATIONS = [
      inodes INTEGER
    ) STRICT;
    CREATE INDEX snapshots_by_parent ON snapshots (parent_id);`,
+  `ALTER TABLE snapshots ADD COLUMN form TEXT NOT NULL DEFAULT 'files';`,
 ];
 
 interface Row {
@@ -42,18 +46,21 @@ interface Row {
   readonly key: string;
   readonly parent_id: number | null;
   readonly kind: SnapshotKind;
+  readonly form: LayerForm;
   readonly created_at_ms: number;
   readonly size_bytes: number | null;
   readonly inodes: number | null;
 }
 
 /** What garbage collection needs beyond the contract. */
-export interface CollectableSnapshotter extends Snapshotter {
+export interface CollectableSnapshotter extends Snapshotter, Disposable {
   /** Takes the record away now, in this turn; the folder goes when the returned promise settles. */
   removeNow(key: string): Promise<void>;
 }
 
 export interface OverlaySnapshotterOptions {
+  /** What new layers become: `image` needs a kernel that mounts them. Those that are there stay what they are. */
+  readonly form: LayerForm;
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -78,10 +85,14 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #places: QuickPlaces;
+  readonly #form: LayerForm;
+  /** The images that were asked for, mounted, by their snapshots' numbers. */
+  readonly #mounted = new Map<number, ReturnType<typeof mountImage>>();
   #nextId = 1;
 
-  constructor(root: string, { database, clock, logger }: OverlaySnapshotterOptions) {
+  constructor(root: string, { database, clock, logger, form }: OverlaySnapshotterOptions) {
     this.#root = root;
+    this.#form = form;
     this.#database = database;
     this.#clock = clock;
     this.#places = new QuickPlaces(clock);
@@ -107,17 +118,17 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   }
 
   async prepare(key: string, parent: string | undefined): Promise<RootfsMount> {
-    return this.#create(key, parent, 'active');
+    return this.#mountOf(this.#create(key, parent, 'active'));
   }
 
   async view(key: string, parent: string): Promise<RootfsMount> {
-    return this.#create(key, parent, 'view');
+    return this.#mountOf(this.#create(key, parent, 'view'));
   }
 
   async commit(
     name: string,
     key: string,
-    { usage: known, parent: parentKey }: CommitOptions = {},
+    { form = 'files', usage: known, parent: parentKey }: CommitOptions = {},
   ): Promise<void> {
     const row = this.#get(key);
     if (row.kind !== 'active') {
@@ -132,9 +143,9 @@ class OverlaySnapshotter implements CollectableSnapshotter {
       const parent = parentKey === undefined ? undefined : this.#getCommitted(parentKey);
       this.#database
         .prepare(
-          "UPDATE snapshots SET key = ?, kind = 'committed', parent_id = ?, size_bytes = ?, inodes = ? WHERE id = ?",
+          "UPDATE snapshots SET key = ?, kind = 'committed', form = ?, parent_id = ?, size_bytes = ?, inodes = ? WHERE id = ?",
         )
-        .run(name, parent?.id ?? row.parent_id, usage.sizeBytes, usage.inodes, row.id);
+        .run(name, form, parent?.id ?? row.parent_id, usage.sizeBytes, usage.inodes, row.id);
     });
   }
 
@@ -143,7 +154,28 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   }
 
   async upperPath(key: string): Promise<HostPath> {
-    return hostPath(this.#fsPath(this.#get(key).id));
+    return this.#filesPath(this.#get(key));
+  }
+
+  async layerPlace(key: string): Promise<{ folder: HostPath; form: LayerForm }> {
+    return { folder: hostPath(this.#folderPath(this.#get(key).id)), form: this.#form };
+  }
+
+  async linkImage(name: string, source: string, parent: string | undefined): Promise<boolean> {
+    const row = this.#getCommitted(source);
+    if (row.form !== 'image') return false;
+    const key = `${UNFINISHED_PREFIX}${name}`;
+    const { id } = this.#create(key, parent, 'active');
+    try {
+      for (const file of [ARCHIVE_FILE, IMAGE_FILE]) {
+        linkSync(join(this.#folderPath(row.id), file), join(this.#folderPath(id), file));
+      }
+      await this.commit(name, key, { form: 'image', usage: await this.usage(source) });
+    } catch (error) {
+      await this.remove(key);
+      throw wrapErrno(error, `cannot link the layer ${source}`);
+    }
+    return true;
   }
 
   async usage(key: string): Promise<SnapshotUsage> {
@@ -200,21 +232,23 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   }
 
   async #removeFolder(id: number): Promise<void> {
-    const folder = join(this.#root, String(id));
+    const folder = this.#folderPath(id);
+    this.#unmount(id);
     await removeTree(folder).catch((error: unknown) => {
       throw wrapErrno(error, `cannot remove the folder of snapshot ${id}`);
     });
   }
 
   /** Folders first, then the record: a crash between leaves a folder without a record, which the next start removes. */
-  #create(key: string, parentKey: string | undefined, kind: 'active' | 'view'): RootfsMount {
+  #create(key: string, parentKey: string | undefined, kind: 'active' | 'view'): Place {
     const parent = parentKey === undefined ? undefined : this.#getCommitted(parentKey);
     if (this.#find(key) !== undefined) throw exists(key);
     const id = this.#nextId++;
-    const folder = join(this.#root, String(id));
+    const folder = this.#folderPath(id);
     try {
-      if (parent === undefined) this.#places.make(folder);
-      else this.#makeAbove(folder, parent);
+      if (parent !== undefined) this.#makeAbove(folder, parent);
+      else if (this.#form === 'files') this.#places.make(folder);
+      else makeFolders(folder, 0o755);
       if (kind === 'active') mkdirSync(join(folder, 'work'), { mode: 0o711 });
       // Who keeps an active snapshot names it in a record of its own; one that nobody names is swept at the next start.
       this.#database.relaxed(() =>
@@ -226,35 +260,55 @@ class OverlaySnapshotter implements CollectableSnapshotter {
       rmSync(folder, { recursive: true, force: true });
       throw wrapErrno(error, `cannot prepare snapshot ${key}`);
     }
-    return this.#mountOf({ id, parent_id: parent?.id ?? null, kind });
+    return { id, parent_id: parent?.id ?? null, kind, form: 'files' };
   }
 
   /** The upper folder's owner and mode are what the container sees at `/`, so they come from the layer below. */
   #makeAbove(folder: string, parent: Row): void {
-    const path = join(folder, 'fs');
-    mkdirSync(folder, { mode: 0o710 });
-    mkdirSync(path);
-    const below = statSync(this.#fsPath(parent.id));
+    const below = statSync(this.#filesPath(parent));
+    const path = makeFolders(folder, below.mode & 0o7777);
     if (below.uid !== 0 || below.gid !== 0) chownSync(path, below.uid, below.gid);
-    chmodSync(path, below.mode & 0o7777);
   }
 
-  #mountOf({ id, parent_id: parentId, kind }: Pick<Row, 'id' | 'parent_id' | 'kind'>): RootfsMount {
+  #mountOf({ id, parent_id: parentId, kind, form }: Place): RootfsMount {
     const lower: HostPath[] = [];
     for (let below = parentId; below !== null; ) {
-      lower.push(hostPath(this.#fsPath(below)));
-      const row = this.#database.prepare('SELECT parent_id FROM snapshots WHERE id = ?').get(below);
-      below = (row?.parent_id ?? null) as number | null;
+      const row = this.#database
+        .prepare('SELECT parent_id, form FROM snapshots WHERE id = ?')
+        .get(below) as unknown as Pick<Row, 'parent_id' | 'form'>;
+      lower.push(this.#filesPath({ id: below, form: row.form }));
+      below = row.parent_id;
     }
     if (kind === 'active') {
       return {
         lower,
         upper: hostPath(this.#fsPath(id)),
-        work: hostPath(join(this.#root, String(id), 'work')),
+        work: hostPath(join(this.#folderPath(id), 'work')),
       };
     }
-    if (kind === 'committed') lower.unshift(hostPath(this.#fsPath(id)));
+    if (kind === 'committed') lower.unshift(this.#filesPath({ id, form }));
     return { lower, upper: undefined, work: undefined };
+  }
+
+  /** Where a snapshot's own files are to be seen. One that is an image stays mounted from the first time on. */
+  #filesPath({ id, form }: Pick<Row, 'id' | 'form'>): HostPath {
+    if (form === 'files') return hostPath(this.#fsPath(id));
+    let image = this.#mounted.get(id);
+    if (image === undefined) {
+      image = mountImage(this.#folderPath(id));
+      this.#mounted.set(id, image);
+    }
+    return hostPath(image.path);
+  }
+
+  #unmount(id: number): void {
+    const image = this.#mounted.get(id);
+    if (image !== undefined) closeSync(image.fd);
+    this.#mounted.delete(id);
+  }
+
+  [Symbol.dispose](): void {
+    for (const id of [...this.#mounted.keys()]) this.#unmount(id);
   }
 
   #removeUnrecorded(logger: Logger): void {
@@ -304,8 +358,24 @@ class OverlaySnapshotter implements CollectableSnapshotter {
   }
 
   #fsPath(id: number): string {
-    return join(this.#root, String(id), 'fs');
+    return join(this.#folderPath(id), 'fs');
   }
+
+  #folderPath(id: number): string {
+    return join(this.#root, String(id));
+  }
+}
+
+/** What of a snapshot says where its files are. */
+type Place = Pick<Row, 'id' | 'parent_id' | 'kind' | 'form'>;
+
+/** Makes a snapshot's folder and in it that of its files, whose path is returned. */
+function makeFolders(folder: string, mode: number): string {
+  const path = join(folder, 'fs');
+  mkdirSync(folder, { mode: 0o710 });
+  mkdirSync(path);
+  chmodSync(path, mode);
+  return path;
 }
 
 const exists = (key: string) => new SlipwayError('AlreadyExists', `snapshot ${key} exists already`);

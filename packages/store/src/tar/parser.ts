@@ -6,7 +6,8 @@ import { checkSparse, parseSparseList } from './sparse.ts';
 
 /** What a parser calls, in the order of the archive. */
 export interface TarSink {
-  entry(entry: TarEntry): void;
+  /** `bodyOffset` is where in the archive the entry's body begins, in bytes. */
+  entry(entry: TarEntry, bodyOffset: number): void;
   /** A piece of the entry's body, which goes to `offset` of the file. Valid during the call only. */
   data(chunk: Buffer, offset: number): void;
   endEntry(): void;
@@ -70,6 +71,9 @@ export class TarParser {
   #offset = 0;
   /** Of the entry at work, for messages. */
   #name: Buffer | undefined;
+  /** Bytes of the archive up to the chunk at work, and up to the end of the block at work. */
+  #pushedBytes = 0;
+  #blockEnd = 0;
 
   constructor(sink: TarSink) {
     this.#sink = sink;
@@ -103,11 +107,32 @@ export class TarParser {
           const length = Math.min(wanted - this.#partialBytes, chunk.length - at);
           const whole = this.#gather(chunk.subarray(at, at + length), wanted);
           at += length;
-          if (whole === undefined) return;
+          if (whole === undefined) break;
+          this.#blockEnd = this.#pushedBytes + at;
           if (isMetadata) this.#takeMetadata(whole);
           else this.#takeBlock(whole);
         }
       }
+    }
+    this.#pushedBytes += chunk.length;
+  }
+
+  /** How many of the bytes to come are a body's and its padding, so that a sink that wants no data may have them skipped. */
+  get skippableBytes(): number {
+    if (this.#state === 'body') return this.#leftBytes + paddingOf(this.#storedBytes);
+    return this.#state === 'skip' ? this.#leftBytes : 0;
+  }
+
+  /** Goes on behind the next bytes, which the sink does not get to see: `skippableBytes` of them, fewer where the archive ends. */
+  skip(lengthBytes: number): void {
+    this.#pushedBytes += lengthBytes;
+    for (let left = lengthBytes; left > 0; ) {
+      const length = Math.min(this.#leftBytes, left);
+      left -= length;
+      this.#leftBytes -= length;
+      if (this.#leftBytes > 0) return;
+      if (this.#state === 'body') this.#endBody();
+      else this.#nextHeader();
     }
   }
 
@@ -284,7 +309,7 @@ export class TarParser {
     this.#segments = segments?.filter(({ length }) => length > 0);
     this.#segmentIndex = 0;
     this.#offset = 0;
-    this.#sink.entry(this.#toEntry(this.#header as RawHeader, segments));
+    this.#sink.entry(this.#toEntry(this.#header as RawHeader, segments), this.#blockEnd);
     this.#leftBytes = this.#storedBytes;
     this.#state = 'body';
     if (this.#leftBytes === 0) this.#endBody();

@@ -1,5 +1,5 @@
 import type { Compression } from '@slipway/oci';
-import { readBlobSource } from '../content/blob-source.ts';
+import { awaitBytes, readBlobSource } from '../content/blob-source.ts';
 import { type Decoder, damaged, openDecoder } from './decoders.ts';
 import { sniffCompression } from './sniff.ts';
 
@@ -50,12 +50,12 @@ export class LayerReader implements Disposable {
   }
 
   /**
-   * The next bytes, valid until the next are asked for; undefined at the end.
+   * The next bytes, valid until the next are asked for; undefined at the end. `maxBytes` counts where nothing is decoded.
    * @throws DataLoss when the compressed data is damaged or cut off; Canceled
    */
-  next(): Buffer | undefined {
+  next(maxBytes = INPUT_BYTES): Buffer | undefined {
     if (this.#decoder === undefined) {
-      const length = this.#take() || this.#read();
+      const length = this.#take() || this.#read(0, maxBytes);
       return length === 0 ? undefined : this.#input.subarray(0, length);
     }
     for (;;) {
@@ -68,6 +68,15 @@ export class LayerReader implements Disposable {
     }
   }
 
+  /** Leaves out what comes next of a layer that is not compressed; how many bytes, fewer than asked for where it ends. */
+  skip(lengthBytes: number): number {
+    if (lengthBytes === 0) return 0;
+    const length = awaitBytes(this.#options, { offset: this.#offset, lengthBytes }, this.#options.isStopped);
+    this.#offset += length;
+    this.#options.onRead(length);
+    return length;
+  }
+
   [Symbol.dispose](): void {
     this.#decoder?.[Symbol.dispose]();
   }
@@ -78,9 +87,9 @@ export class LayerReader implements Disposable {
     return length;
   }
 
-  #read(start = 0): number {
+  #read(start = 0, end = INPUT_BYTES): number {
     const { isStopped, onRead } = this.#options;
-    const length = readBlobSource(this.#options, this.#input.subarray(start), this.#offset, isStopped);
+    const length = readBlobSource(this.#options, this.#input.subarray(start, end), this.#offset, isStopped);
     this.#offset += length;
     onRead(length);
     return length;

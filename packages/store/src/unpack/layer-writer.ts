@@ -1,5 +1,5 @@
 import { constants, fchmodSync, fchownSync, fstatSync, ftruncateSync, rmSync, writeSync } from 'node:fs';
-import { isErrno, SlipwayError } from '@slipway/base';
+import { isErrno } from '@slipway/base';
 import { wrapErrno } from '../errno.ts';
 import {
   AT_FDCWD,
@@ -23,14 +23,20 @@ import {
 } from '../syscalls.ts';
 import type { TarEntry } from '../tar/entry.ts';
 import { printable, type TarSink } from '../tar/parser.ts';
+import {
+  cleanName,
+  imageXattrs,
+  OPAQUE,
+  OPAQUE_XATTR,
+  refused,
+  WHITEOUT_PREFIX,
+  whiteoutOf,
+} from './layer-rules.ts';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 
 const SETGID = 0o2000;
-const OPAQUE_XATTR = 'trusted.overlay.opaque';
-const WHITEOUT_PREFIX = Buffer.from('.wh.');
-const OPAQUE_MARKER = Buffer.from('.wh..wh..opq');
-const AUFS_PREFIX = Buffer.from('.wh..wh.');
+const WHITEOUT = Buffer.from(WHITEOUT_PREFIX);
 const DOT = Buffer.from('.');
 const CACHED_DIRECTORIES = 64;
 
@@ -143,7 +149,7 @@ export class LayerWriter implements TarSink, Disposable {
       return;
     }
     const { parent, base } = this.#locate(name, entry);
-    if (this.#options.whiteouts === 'overlay' && startsWith(base, WHITEOUT_PREFIX)) {
+    if (this.#options.whiteouts === 'overlay' && startsWith(base, WHITEOUT)) {
       this.#writeWhiteout(parent, base, entry);
       return;
     }
@@ -213,7 +219,7 @@ export class LayerWriter implements TarSink, Disposable {
         const wasWhiteout = this.#isWhiteout(parent, base);
         this.#remove(parent, base);
         mkdirat(parent, base, 0o755);
-        if (wasWhiteout) lsetxattr(procPath(parent, base), OPAQUE_XATTR, Buffer.from('y'));
+        if (wasWhiteout) lsetxattr(procPath(parent, base), OPAQUE_XATTR, OPAQUE);
       }
     }
     this.#setDirectory(parent, base, entry);
@@ -245,22 +251,20 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #writeWhiteout(parent: number, base: Buffer, entry: TarEntry): void {
-    if (base.equals(OPAQUE_MARKER)) {
-      lsetxattr(procPath(parent, DOT), OPAQUE_XATTR, Buffer.from('y'));
+    const whiteout = whiteoutOf(base.toString('latin1'), entry);
+    if (whiteout === undefined || whiteout === 'nothing') return;
+    if (whiteout === 'opaque') {
+      lsetxattr(procPath(parent, DOT), OPAQUE_XATTR, OPAQUE);
       return;
     }
-    if (startsWith(base, AUFS_PREFIX)) return;
-    const hidden = base.subarray(WHITEOUT_PREFIX.length);
-    if (hidden.length === 0 || hidden.equals(DOT) || hidden.equals(Buffer.from('..'))) {
-      throw refused(entry, 'is a whiteout of nothing');
-    }
+    const hidden = Buffer.from(whiteout.hidden, 'latin1');
     try {
       mknodat(parent, hidden, S_IFCHR, 0, 0);
       this.#inodes++;
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error;
       // A whiteout hides what is below this layer, not what this layer itself brings.
-      if (isDirectory(parent, hidden)) lsetxattr(procPath(parent, hidden), OPAQUE_XATTR, Buffer.from('y'));
+      if (isDirectory(parent, hidden)) lsetxattr(procPath(parent, hidden), OPAQUE_XATTR, OPAQUE);
     }
   }
 
@@ -281,9 +285,7 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #setXattrs(path: string | Buffer, entry: TarEntry, canHaveUserXattrs: boolean): void {
-    for (const [name, value] of entry.xattrs) {
-      // The overlay's own attributes say where the kernel looks for a file: an image has no business with them.
-      if (name.startsWith('trusted.overlay.') || name.includes('\0')) continue;
+    for (const [name, value] of imageXattrs(entry)) {
       try {
         lsetxattr(path, name, value, typeof path === 'string' ? 'follow' : 'keep');
       } catch (error) {
@@ -390,37 +392,6 @@ export class LayerWriter implements TarSink, Disposable {
 }
 
 const NODE_TYPES = { 'character-device': S_IFCHR, 'block-device': S_IFBLK, fifo: S_IFIFO } as const;
-
-/**
- * The name without `.` parts and slashes at its ends; empty for the root.
- * @throws InvalidArgument for an absolute name, and one that goes up
- */
-function cleanName({ name }: TarEntry, entry: TarEntry = { name } as TarEntry): Buffer {
-  if (isPlain(name)) return name;
-  const parts = name.toString('latin1').split('/');
-  if (parts[0] === '' && parts.some((part) => part !== '' && part !== '.')) {
-    throw refused(entry, `has the absolute name "${printable(name)}"`);
-  }
-  const kept = parts.filter((part) => part !== '' && part !== '.');
-  if (kept.includes('..')) throw refused(entry, `goes out of its folder with ".." in "${printable(name)}"`);
-  return Buffer.from(kept.join('/'), 'latin1');
-}
-
-/** Whether no part of the name is empty or starts with a dot: nearly all names. */
-function isPlain(name: Buffer): boolean {
-  let previous = 0x2f;
-  for (const byte of name) {
-    if (previous === 0x2f && (byte === 0x2f || byte === 0x2e)) return false;
-    previous = byte;
-  }
-  return previous !== 0x2f;
-}
-
-const refused = (entry: TarEntry, why: string, cause?: unknown): SlipwayError =>
-  new SlipwayError('InvalidArgument', `the archive is refused: entry "${printable(entry.name)}" ${why}`, {
-    reason: 'UNSAFE_ARCHIVE',
-    ...(cause === undefined ? {} : { cause }),
-  });
 
 const startsWith = (name: Buffer, prefix: Buffer): boolean =>
   name.length >= prefix.length && name.compare(prefix, 0, prefix.length, 0, prefix.length) === 0;

@@ -1,12 +1,13 @@
 import { SlipwayError } from '@slipway/base';
 import type { DiffId } from '@slipway/oci';
 import type { BlobSource } from '../content/blob-source.ts';
-import type { Snapshotter, SnapshotUsage } from '../snapshots/snapshots.ts';
+import type { LayerForm, Snapshotter, SnapshotUsage } from '../snapshots/snapshots.ts';
 import type { UnpackPool } from './unpack-pool.ts';
 
 /** A layer in an active snapshot, which whoever has it commits or removes. */
 export interface UnpackedLayer {
   readonly key: string;
+  readonly form: LayerForm;
   readonly usage: SnapshotUsage;
 }
 
@@ -37,7 +38,7 @@ export function beginAhead(
     return await pool.apply({
       fd: open.fd,
       watermark: open.watermark,
-      targetPath: await snapshots.upperPath(key),
+      ...(await snapshots.layerPlace(key)),
       diffId: undefined,
       hashesPlain: false,
       signal: stop.signal,

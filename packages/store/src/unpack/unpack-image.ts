@@ -2,7 +2,9 @@ import { availableParallelism } from 'node:os';
 import { aborted, type Clock, isSlipwayError, type Random, SlipwayError } from '@slipway/base';
 import { type ChainId, computeChainIds, type DiffId, type Digest } from '@slipway/oci';
 import type { BlobSource } from '../content/blob-source.ts';
-import type { Snapshotter, SnapshotUsage } from '../snapshots/snapshots.ts';
+import type { Snapshotter } from '../snapshots/snapshots.ts';
+import { UNFINISHED_PREFIX } from '../snapshots/snapshots.ts';
+import type { AppliedLayer } from './apply-layer.ts';
 import { type AheadLayer, beginAhead, type UnpackedLayer } from './unpack-ahead.ts';
 import { UnpackPool } from './unpack-pool.ts';
 
@@ -76,7 +78,7 @@ class LayerUnpacker implements Unpacker {
     const layer = beginAhead(source, {
       snapshots: this.#snapshots,
       pool: this.#arrivingPool,
-      key: `unpack-${this.#random.hex(8)}`,
+      key: `${UNFINISHED_PREFIX}${this.#random.hex(8)}`,
       onEnd: () => this.#ahead.delete(layer),
     });
     this.#ahead.add(layer);
@@ -169,14 +171,14 @@ class LayerUnpacker implements Unpacker {
     signal: AbortSignal,
   ): Promise<void> {
     if ((await this.#snapshots.find(chainId)) !== undefined) return;
-    const { key, usage } =
+    const { key, form, usage } =
       (await this.#takeAhead(layerIndex, request, signal)) ??
       (await this.#unpackNow(layerIndex, request, signal));
     try {
       const parent = layerIndex === 0 ? undefined : (chainIds[layerIndex - 1] as ChainId);
       if (parent !== undefined) await this.#whenCommitted(parent, signal);
       signal.throwIfAborted();
-      await this.#snapshots.commit(chainId, key, { usage, parent });
+      await this.#snapshots.commit(chainId, key, { form, usage, parent });
     } catch (error) {
       await this.#snapshots.remove(key);
       if (isSlipwayError(error, 'AlreadyExists')) return;
@@ -202,10 +204,10 @@ class LayerUnpacker implements Unpacker {
   }
 
   async #unpackNow(layerIndex: number, request: UnpackRequest, signal: AbortSignal): Promise<UnpackedLayer> {
-    const key = `unpack-${this.#random.hex(8)}`;
+    const key = `${UNFINISHED_PREFIX}${this.#random.hex(8)}`;
     await this.#snapshots.prepare(key, undefined);
     try {
-      return { key, usage: await this.#apply(key, layerIndex, request, signal) };
+      return { key, ...(await this.#apply(key, layerIndex, request, signal)) };
     } catch (error) {
       await this.#snapshots.remove(key);
       throw error;
@@ -217,19 +219,18 @@ class LayerUnpacker implements Unpacker {
     layerIndex: number,
     { openLayer, onProgress, diffIds }: UnpackRequest,
     signal: AbortSignal,
-  ): Promise<SnapshotUsage> {
+  ): Promise<AppliedLayer> {
     using source = await openLayer(layerIndex);
     const pool = source.watermark === undefined ? this.#pool : this.#arrivingPool;
-    const { usage } = await pool.apply({
+    return await pool.apply({
       fd: source.fd,
       watermark: source.watermark,
-      targetPath: await this.#snapshots.upperPath(key),
+      ...(await this.#snapshots.layerPlace(key)),
       diffId: diffIds[layerIndex],
       hashesPlain: true,
       signal,
       onProgress: onProgress && ((readBytes) => onProgress({ layerIndex, readBytes, done: false })),
     });
-    return usage;
   }
 
   async #whenCommitted(parent: ChainId, signal: AbortSignal): Promise<void> {

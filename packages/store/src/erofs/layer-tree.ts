@@ -1,0 +1,303 @@
+import { constants } from 'node:fs';
+import type { SparseSegment, TarEntry } from '../tar/entry.ts';
+import type { TarSink } from '../tar/parser.ts';
+import {
+  cleanName,
+  imageXattrs,
+  OPAQUE,
+  OPAQUE_XATTR,
+  refused,
+  type Whiteout,
+  whiteoutOf,
+} from '../unpack/layer-rules.ts';
+import { NotExpressible } from './not-expressible.ts';
+
+const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } = constants;
+
+const LINKS_MAX = 40;
+const NAME_MAX_BYTES = 255;
+const LINK_TARGET_MAX_BYTES = 4095;
+const ID_MAX = 0xffff_fffe;
+
+/** A file of a layer, of any kind. Names are latin1 strings of their bytes. */
+export interface Inode {
+  /** Type and permissions. */
+  mode: number;
+  uid: number;
+  gid: number;
+  mtimeNs: bigint;
+  readonly xattrs: Map<string, Buffer>;
+  /** Names it has; of a folder, the folders in it and itself are counted when it is written. */
+  links: number;
+  readonly children: Map<string, Inode> | undefined;
+  readonly content: Content;
+}
+
+/** Where a part of a file's data is in the archive. */
+export interface Extent {
+  readonly offset: number;
+  readonly archiveOffset: number;
+  readonly length: number;
+}
+
+export type Content =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'link'; readonly target: Buffer }
+  | { readonly kind: 'device'; readonly major: number; readonly minor: number }
+  | { readonly kind: 'data'; readonly sizeBytes: number; readonly extents: readonly Extent[] };
+
+/**
+ * The files of a layer as its archive tells them, without their data: that stays in the archive. Names are resolved as
+ * `LayerWriter` has the kernel do it, and what it refuses is refused.
+ * @throws NotExpressible for what only files can hold; InvalidArgument for an archive that is unsafe
+ */
+export class LayerTree implements TarSink {
+  readonly root: Inode = folder(0o755, 0n);
+  /** Folders of the entries before, by name; forgotten when anything is replaced. */
+  readonly #parents = new Map<string, Inode>();
+
+  entry(entry: TarEntry, bodyOffset: number): void {
+    if (entry.uid < 0 || entry.uid > ID_MAX || entry.gid < 0 || entry.gid > ID_MAX)
+      throw new NotExpressible();
+    const name = cleanName(entry).toString('latin1');
+    if (name === '') {
+      if (entry.type !== 'directory') throw refused(entry, 'names the root and is not a folder');
+      describe(this.root, entry);
+      return;
+    }
+    const { parent, base } = this.#locate(name, entry);
+    const whiteout = whiteoutOf(base, entry);
+    if (whiteout === undefined) this.#put(parent, base, name, entry, bodyOffset);
+    else this.#hide(parent, whiteout, entry);
+  }
+
+  data(): void {}
+
+  endEntry(): void {}
+
+  #put(parent: Inode, base: string, name: string, entry: TarEntry, bodyOffset: number): void {
+    switch (entry.type) {
+      case 'directory':
+        describe(this.#folder(parent, base), entry);
+        return;
+      case 'hardlink':
+        this.#link(parent, base, name, entry);
+        return;
+      case 'file':
+        this.#place(parent, base, entry, S_IFREG, {
+          kind: 'data',
+          sizeBytes: entry.sizeBytes,
+          extents: extentsOf(entry, bodyOffset),
+        });
+        return;
+      case 'symlink':
+        if (entry.linkName.length === 0) throw refused(entry, 'is a symlink to nothing');
+        if (entry.linkName.length > LINK_TARGET_MAX_BYTES) throw new NotExpressible();
+        this.#place(parent, base, entry, S_IFLNK, { kind: 'link', target: entry.linkName });
+        return;
+      case 'character-device':
+      case 'block-device': {
+        const type = entry.type === 'block-device' ? S_IFBLK : S_IFCHR;
+        const { deviceMajor: major, deviceMinor: minor } = entry;
+        this.#place(parent, base, entry, type, { kind: 'device', major, minor });
+        return;
+      }
+      case 'fifo':
+        this.#place(parent, base, entry, S_IFIFO, { kind: 'none' });
+        return;
+      default:
+        throw refused(entry, `has the unknown type "${String.fromCharCode(entry.typeFlag)}"`);
+    }
+  }
+
+  #place(parent: Inode, base: string, entry: TarEntry, type: number, content: Content): void {
+    const inode: Inode = {
+      mode: type | (type === S_IFLNK ? 0o777 : entry.mode),
+      uid: entry.uid,
+      gid: entry.gid,
+      mtimeNs: entry.mtimeNs,
+      xattrs: xattrsOf(entry),
+      links: 0,
+      children: undefined,
+      content,
+    };
+    this.#remove(parent, base);
+    this.#add(parent, base, inode);
+  }
+
+  /** The folder there, which takes the place of what is none. */
+  #folder(parent: Inode, base: string): Inode {
+    const existing = childrenOf(parent).get(base);
+    if (existing?.children !== undefined) return existing;
+    const made = folder(0o755, 0n);
+    // A folder in the place of a whiteout must not let through what the whiteout hid.
+    if (existing !== undefined && isWhiteout(existing)) made.xattrs.set(OPAQUE_XATTR, OPAQUE);
+    this.#remove(parent, base);
+    this.#add(parent, base, made);
+    return made;
+  }
+
+  #link(parent: Inode, base: string, name: string, entry: TarEntry): void {
+    const targetName = cleanName({ ...entry, name: entry.linkName }, entry).toString('latin1');
+    if (targetName === '') throw refused(entry, 'is a hard link to the root');
+    if (targetName === name) return;
+    const missing = () =>
+      refused(entry, `is a hard link to "${entry.linkName}", which is not in the archive before it`);
+    const find = () => {
+      const target = this.#find(targetName, entry);
+      if (target === undefined || target.children !== undefined) throw missing();
+      return target;
+    };
+    find();
+    this.#remove(parent, base);
+    this.#add(parent, base, find());
+  }
+
+  #hide(parent: Inode, whiteout: Whiteout, entry: TarEntry): void {
+    if (whiteout === 'nothing') return;
+    if (whiteout === 'opaque') {
+      parent.xattrs.set(OPAQUE_XATTR, OPAQUE);
+      return;
+    }
+    const { hidden } = whiteout;
+    const existing = childrenOf(parent).get(hidden);
+    // A whiteout hides what is below this layer, not what this layer itself brings.
+    if (existing?.children !== undefined) existing.xattrs.set(OPAQUE_XATTR, OPAQUE);
+    if (existing !== undefined) return;
+    this.#add(parent, hidden, {
+      mode: S_IFCHR,
+      uid: 0,
+      gid: 0,
+      mtimeNs: entry.mtimeNs,
+      xattrs: new Map(),
+      links: 0,
+      children: undefined,
+      content: { kind: 'device', major: 0, minor: 0 },
+    });
+  }
+
+  #add(parent: Inode, base: string, inode: Inode): void {
+    if (base.length > NAME_MAX_BYTES) throw new NotExpressible();
+    inode.links++;
+    childrenOf(parent).set(base, inode);
+  }
+
+  #remove(parent: Inode, base: string): void {
+    const children = childrenOf(parent);
+    const existing = children.get(base);
+    if (existing === undefined) return;
+    children.delete(base);
+    this.#parents.clear();
+    forget(existing);
+  }
+
+  #find(name: string, entry: TarEntry): Inode | undefined {
+    const slash = name.lastIndexOf('/');
+    const parent = slash === -1 ? this.root : this.#walk(name.slice(0, slash), entry);
+    return parent?.children?.get(name.slice(slash + 1));
+  }
+
+  /** The folder that `name` is in, made where the archive did not bring it, and the name within. */
+  #locate(name: string, entry: TarEntry): { parent: Inode; base: string } {
+    const slash = name.lastIndexOf('/');
+    if (slash === -1) return { parent: this.root, base: name };
+    const parentName = name.slice(0, slash);
+    const known = this.#parents.get(parentName);
+    const parent = known ?? this.#walk(parentName, entry) ?? this.#make(parentName, entry);
+    if (known === undefined) this.#parents.set(parentName, parent);
+    return { parent, base: name.slice(slash + 1) };
+  }
+
+  #make(name: string, entry: TarEntry): Inode {
+    const { parent, base } = this.#locate(name, entry);
+    if (childrenOf(parent).has(base)) throw refused(entry, 'goes through a link that leads nowhere');
+    const made = folder(0o755, entry.mtimeNs);
+    this.#add(parent, base, made);
+    return made;
+  }
+
+  /**
+   * The folder at `name`, links followed; undefined when something on the way is not there.
+   * @see openat2(2), RESOLVE_BENEATH
+   */
+  #walk(name: string, entry: TarEntry): Inode | undefined {
+    const path: Inode[] = [this.root];
+    const parts = name.split('/').reverse();
+    let links = 0;
+    while (parts.length > 0) {
+      const part = parts.pop() as string;
+      if (part === '' || part === '.') continue;
+      if (part === '..') {
+        path.pop();
+        if (path.length === 0) throw refused(entry, 'leads out of the root through a link');
+        continue;
+      }
+      const next = childrenOf(path.at(-1) as Inode).get(part);
+      if (next === undefined) return undefined;
+      if (next.content.kind === 'link') {
+        const target = next.content.target.toString('latin1');
+        links++;
+        if (target.startsWith('/') || links > LINKS_MAX)
+          throw refused(entry, 'leads out of the root through a link');
+        parts.push(...target.split('/').reverse());
+        continue;
+      }
+      if (next.children === undefined) throw refused(entry, 'goes through something that is not a folder');
+      path.push(next);
+    }
+    return path.at(-1);
+  }
+}
+
+const folder = (mode: number, mtimeNs: bigint): Inode => ({
+  mode: S_IFDIR | mode,
+  uid: 0,
+  gid: 0,
+  mtimeNs,
+  xattrs: new Map(),
+  links: 0,
+  children: new Map(),
+  content: { kind: 'none' },
+});
+
+const childrenOf = (inode: Inode): Map<string, Inode> => inode.children as Map<string, Inode>;
+
+function describe(inode: Inode, entry: TarEntry): void {
+  inode.mode = S_IFDIR | entry.mode;
+  inode.uid = entry.uid;
+  inode.gid = entry.gid;
+  inode.mtimeNs = entry.mtimeNs;
+  for (const [name, value] of xattrsOf(entry)) inode.xattrs.set(name, value);
+}
+
+function forget(inode: Inode): void {
+  inode.links--;
+  for (const child of inode.children?.values() ?? []) forget(child);
+}
+
+const isWhiteout = ({ mode, content }: Inode): boolean =>
+  (mode & S_IFMT) === S_IFCHR && content.kind === 'device' && content.major === 0 && content.minor === 0;
+
+/** Those that a file system on a disk would take. @throws NotExpressible for what the kernel judges when it is set */
+function xattrsOf(entry: TarEntry): Map<string, Buffer> {
+  const kept = new Map<string, Buffer>();
+  if (entry.xattrs.size === 0) return kept;
+  const canHaveUserXattrs = entry.type === 'file' || entry.type === 'directory';
+  for (const [name, value] of imageXattrs(entry)) {
+    if (name.startsWith('system.posix_acl_')) throw new NotExpressible();
+    if (name.startsWith('user.') ? canHaveUserXattrs : /^(trusted|security)\./.test(name))
+      kept.set(name, value);
+  }
+  return kept;
+}
+
+/** Where in the archive a file's data is: its body is stored in one piece, without its holes. */
+function extentsOf({ sizeBytes, sparse }: TarEntry, bodyOffset: number): Extent[] {
+  const segments: readonly SparseSegment[] = sparse ?? [{ offset: 0, length: sizeBytes }];
+  let archiveOffset = bodyOffset;
+  return segments.flatMap(({ offset, length }) => {
+    const extent = { offset, archiveOffset, length };
+    archiveOffset += length;
+    return length === 0 ? [] : [extent];
+  });
+}

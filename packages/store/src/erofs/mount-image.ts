@@ -1,0 +1,81 @@
+import { closeSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Logger, SlipwayError } from '@slipway/base';
+import { mountDetached } from '../syscalls.ts';
+import { TarParser } from '../tar/parser.ts';
+import { formatTarHeader, TAR_END, tarPadding } from '../tar/writer.ts';
+import { encodeImage } from './encode-image.ts';
+import { LayerTree } from './layer-tree.ts';
+
+/** What a layer that is kept as an image consists of, in its snapshot's folder. */
+export const ARCHIVE_FILE = 'layer.tar';
+export const IMAGE_FILE = 'layer.erofs';
+
+/**
+ * The files of the image in a snapshot's folder, mounted nowhere: whoever has the path has them, until the descriptor is
+ * closed or the process ends. What was mounted on them stays.
+ * @throws DataLoss when the kernel does not take the image
+ */
+export function mountImage(folder: string): { readonly fd: number; readonly path: string } {
+  try {
+    const fd = mountDetached('erofs', {
+      source: join(folder, IMAGE_FILE),
+      device: join(folder, ARCHIVE_FILE),
+    });
+    // With our number, not as `self`: it is the shim that mounts.
+    return { fd, path: `/proc/${process.pid}/fd/${fd}` };
+  } catch (cause) {
+    throw new SlipwayError(
+      'DataLoss',
+      `cannot mount the layer in ${folder}; remove its image and load it again`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/**
+ * Whether this kernel can have layers as images: EROFS from a file with blocks of 512 bytes (Linux 6.12), and overlayfs on
+ * what is mounted nowhere (6.15). Tried, since what is built in differs. `scratch` is a folder to try it in.
+ */
+export function canMountImages(scratch: string, logger: Logger): boolean {
+  const folder = mkdtempSync(join(scratch, 'probe-'));
+  const open: number[] = [];
+  try {
+    writeProbe(folder);
+    const image = mountImage(folder);
+    open.push(image.fd);
+    const [upper, work, below] = ['upper', 'work', 'below'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const path of [upper, work, below]) mkdirSync(path);
+    const stack = { lowerdir: `${image.path}:${below}`, upperdir: upper, workdir: work };
+    open.push(mountDetached('overlay', stack));
+    return readdirSync(`/proc/self/fd/${open[1]}`).includes('probe');
+  } catch (error) {
+    logger.info({ error }, 'this kernel cannot mount layers as images: they are unpacked');
+    return false;
+  } finally {
+    for (const fd of open.reverse()) closeSync(fd);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function writeProbe(folder: string): void {
+  const body = Buffer.from('probe');
+  const archive = Buffer.concat([
+    formatTarHeader({ name: 'probe', sizeBytes: body.length }),
+    body,
+    tarPadding(body.length),
+    TAR_END,
+  ]);
+  const tree = new LayerTree();
+  const parser = new TarParser(tree);
+  parser.push(archive);
+  parser.end();
+  writeFileSync(join(folder, ARCHIVE_FILE), archive);
+  writeFileSync(join(folder, IMAGE_FILE), encodeImage(tree.root, archive.length).bytes);
+}
