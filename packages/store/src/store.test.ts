@@ -1,26 +1,44 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { silentLogger, systemClock, systemRandom } from '@slipway/base';
 import { computeChainIds, computeDigest, type DiffId } from '@slipway/oci';
+import type { LayerForm } from './snapshots/snapshots.ts';
 import { openStore, type Store } from './store.ts';
 import { formatTarHeader, TAR_END, tarPadding } from './tar/writer.ts';
 
-const open = (root: string) =>
-  openStore({ root, clock: systemClock, random: systemRandom, logger: silentLogger });
+const open = (root: string, layerForm?: LayerForm) =>
+  openStore({ root, clock: systemClock, random: systemRandom, logger: silentLogger, layerForm });
 
-async function withStore(work: (store: Store, root: string) => Promise<void>): Promise<void> {
+async function withStore(
+  work: (store: Store, root: string) => Promise<void>,
+  layerForm?: LayerForm,
+): Promise<void> {
   const root = mkdtempSync('/tmp/slipway-store-');
   try {
-    await using store = await open(root);
+    await using store = await open(root, layerForm);
     await work(store, root);
   } finally {
     rmSync(root, { recursive: true });
   }
+}
+
+/** A test of what holds however layers are kept. */
+function testLayers(name: string, work: (store: Store, root: string) => Promise<void>): void {
+  for (const form of ['image', 'files'] as const) test(`${name} (${form})`, () => withStore(work, form));
 }
 
 function layer(name: string, text = name): Buffer {
@@ -69,60 +87,55 @@ test('a blob that was damaged on disk is not read as if it were whole', async ()
   });
 });
 
-test('layers of every compression become a stack that overlayfs can mount', async () => {
-  await withStore(async (store) => {
-    const tars = [layer('a'), layer('b'), layer('c')];
-    const blobs = [tars[0] as Buffer, gzipSync(tars[1] as Buffer), zstdCompressSync(tars[2] as Buffer)];
-    const infos = await Promise.all(blobs.map((blob) => store.content.write(blob)));
-    const diffIds = tars.map(diffIdOf);
-    const request = {
-      diffIds,
-      openLayer: (index: number) => store.content.source(infos[index]?.digest as DiffId),
-    };
-    const tops = await Promise.all([store.unpackImage(request), store.unpackImage(request)]);
-    assert.deepEqual(tops, [computeChainIds(diffIds)[2], computeChainIds(diffIds)[2]]);
-    const { lower } = await store.snapshots.prepare('container', tops[0]);
-    assert.deepEqual(
-      lower.map((path) => readdirSync(path)),
-      [['c'], ['b'], ['a']],
-    );
-  });
+testLayers('layers of every compression become a stack that overlayfs can mount', async (store) => {
+  const tars = [layer('a'), layer('b'), layer('c')];
+  const blobs = [tars[0] as Buffer, gzipSync(tars[1] as Buffer), zstdCompressSync(tars[2] as Buffer)];
+  const infos = await Promise.all(blobs.map((blob) => store.content.write(blob)));
+  const diffIds = tars.map(diffIdOf);
+  const request = {
+    diffIds,
+    openLayer: (index: number) => store.content.source(infos[index]?.digest as DiffId),
+  };
+  const tops = await Promise.all([store.unpackImage(request), store.unpackImage(request)]);
+  assert.deepEqual(tops, [computeChainIds(diffIds)[2], computeChainIds(diffIds)[2]]);
+  const { lower } = await store.snapshots.prepare('container', tops[0]);
+  assert.deepEqual(
+    lower.map((path) => readdirSync(path)),
+    [['c'], ['b'], ['a']],
+  );
 });
 
-test('a layer unpacks while it is still being received', async () => {
-  await withStore(async (store) => {
-    const tar = layer('late', 'x'.repeat(100_000));
-    await using ingest = await store.content.ingest();
-    await ingest.write(tar.subarray(0, 50_000));
-    const unpacked = store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer: () => ingest.source() });
-    await ingest.write(tar.subarray(50_000));
-    await ingest.commit();
-    assert.equal(await unpacked, diffIdOf(tar));
-  });
+testLayers('a layer unpacks while it is still being received', async (store) => {
+  const tar = layer('late', 'x'.repeat(100_000));
+  await using ingest = await store.content.ingest();
+  await ingest.write(tar.subarray(0, 50_000));
+  const unpacked = store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer: () => ingest.source() });
+  await ingest.write(tar.subarray(50_000));
+  await ingest.commit();
+  assert.equal(await unpacked, diffIdOf(tar));
 });
 
-test('layers that do not arrive hold up none that are here', async () => {
-  await withStore(async (store) => {
-    await using held = new AsyncDisposableStack();
-    const stop = new AbortController();
-    const stalled: Promise<unknown>[] = [];
-    for (let index = 0; index < availableParallelism(); index++) {
-      const ingest = held.use(await store.content.ingest());
-      const diffIds = [diffIdOf(layer(`stalled ${index}`))];
-      const request = { diffIds, openLayer: () => ingest.source(), signal: stop.signal };
-      stalled.push(store.unpackImage(request).catch(() => {}));
-    }
-    const tar = layer('here');
-    const { digest } = await store.content.write(tar);
-    const openLayer = () => store.content.source(digest);
-    assert.equal(await store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer }), diffIdOf(tar));
-    stop.abort();
-    await Promise.all(stalled);
-  });
+testLayers('layers that do not arrive hold up none that are here', async (store) => {
+  await using held = new AsyncDisposableStack();
+  const stop = new AbortController();
+  const stalled: Promise<unknown>[] = [];
+  for (let index = 0; index < availableParallelism(); index++) {
+    const ingest = held.use(await store.content.ingest());
+    const diffIds = [diffIdOf(layer(`stalled ${index}`))];
+    const request = { diffIds, openLayer: () => ingest.source(), signal: stop.signal };
+    stalled.push(store.unpackImage(request).catch(() => {}));
+  }
+  const tar = layer('here');
+  const { digest } = await store.content.write(tar);
+  const openLayer = () => store.content.source(digest);
+  assert.equal(await store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer }), diffIdOf(tar));
+  stop.abort();
+  await Promise.all(stalled);
 });
 
-test('a layer begun before its image is known is taken by it, refused when it is another, and gone when nobody takes it', async () => {
-  await withStore(async (store, root) => {
+testLayers(
+  'a layer begun before its image is known is taken by it, refused when it is another, and gone when nobody takes it',
+  async (store, root) => {
     const tar = layer('early', 'x'.repeat(100_000));
     const { digest } = await store.content.write(tar);
     const source = () => store.content.source(digest);
@@ -140,62 +153,59 @@ test('a layer begun before its image is known is taken by it, refused when it is
       }
       if (diffId !== diffIdOf(tar)) await assertNoSnapshots(store, root);
     }
-  });
-});
+  },
+);
 
-test('a lying, truncated or damaged layer is DataLoss and leaves nothing', async () => {
-  await withStore(async (store, root) => {
-    const tar = layer('file', 'y'.repeat(5000));
-    const gzip = gzipSync(tar);
-    const damaged = Buffer.from(gzip);
-    damaged.fill(0xff, 30, 40);
-    const changed = gzipSync(tar, { level: 0 });
-    changed[3000] = 0x7a;
-    for (const blob of [layer('other'), tar.subarray(0, 2000), gzip.subarray(0, 60), damaged, changed]) {
-      const { digest } = await store.content.write(blob);
-      const unpacked = store.unpackImage({
-        diffIds: [diffIdOf(tar)],
-        openLayer: () => store.content.source(digest),
-      });
-      await assert.rejects(unpacked, { code: 'DataLoss' });
-      await assertNoSnapshots(store, root);
-    }
-  });
-});
-
-test('canceling an unpack that waits for its bytes ends it and leaves nothing', async () => {
-  await withStore(async (store, root) => {
-    await using ingest = await store.content.ingest();
-    const stop = new AbortController();
-    const unpacked = store.unpackImage({
-      diffIds: [diffIdOf(layer('a'))],
-      openLayer: () => ingest.source(),
-      signal: stop.signal,
-    });
-    setImmediate(() => stop.abort());
-    await assert.rejects(unpacked);
-    await assertNoSnapshots(store, root);
-  });
-});
-
-test('a full disk is ResourceExhausted and leaves nothing', async () => {
-  const root = mkdtempSync('/tmp/slipway-store-');
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
-  try {
-    await using store = await open(root);
-    const tar = layer('large', 'z'.repeat(3 << 20));
-    const { digest } = await store.content.write(gzipSync(tar));
+testLayers('a lying, truncated or damaged layer is DataLoss and leaves nothing', async (store, root) => {
+  const tar = layer('file', 'y'.repeat(5000));
+  const gzip = gzipSync(tar);
+  const damaged = Buffer.from(gzip);
+  damaged.fill(0xff, 30, 40);
+  const changed = gzipSync(tar, { level: 0 });
+  changed[3000] = 0x7a;
+  for (const blob of [layer('other'), tar.subarray(0, 2000), gzip.subarray(0, 60), damaged, changed]) {
+    const { digest } = await store.content.write(blob);
     const unpacked = store.unpackImage({
       diffIds: [diffIdOf(tar)],
       openLayer: () => store.content.source(digest),
     });
-    await assert.rejects(unpacked, { code: 'ResourceExhausted', reason: 'ENOSPC' });
+    await assert.rejects(unpacked, { code: 'DataLoss' });
     await assertNoSnapshots(store, root);
-  } finally {
-    execFileSync('umount', [root]);
-    rmSync(root, { recursive: true });
   }
 });
+
+testLayers('canceling an unpack that waits for its bytes ends it and leaves nothing', async (store, root) => {
+  await using ingest = await store.content.ingest();
+  const stop = new AbortController();
+  const unpacked = store.unpackImage({
+    diffIds: [diffIdOf(layer('a'))],
+    openLayer: () => ingest.source(),
+    signal: stop.signal,
+  });
+  setImmediate(() => stop.abort());
+  await assert.rejects(unpacked);
+  await assertNoSnapshots(store, root);
+});
+
+for (const form of ['image', 'files'] as const)
+  test(`a full disk is ResourceExhausted and leaves nothing (${form})`, async () => {
+    const root = mkdtempSync('/tmp/slipway-store-');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
+    try {
+      await using store = await open(root, form);
+      const tar = layer('large', 'z'.repeat(3 << 20));
+      const { digest } = await store.content.write(gzipSync(tar));
+      const unpacked = store.unpackImage({
+        diffIds: [diffIdOf(tar)],
+        openLayer: () => store.content.source(digest),
+      });
+      await assert.rejects(unpacked, { code: 'ResourceExhausted', reason: 'ENOSPC' });
+      await assertNoSnapshots(store, root);
+    } finally {
+      execFileSync('umount', [root]);
+      rmSync(root, { recursive: true });
+    }
+  });
 
 test('what a crash left half done is gone after the next start, what was committed stays', async () => {
   const root = mkdtempSync('/tmp/slipway-store-');
@@ -297,4 +307,91 @@ test('a parent cannot be removed while a snapshot stands on it', async () => {
     await snapshots.remove('base');
     await assert.rejects(snapshots.stat('base'), { code: 'NotFound' });
   });
+});
+
+const openMounts = () =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === '/';
+    } catch {
+      return false;
+    }
+  }).length;
+
+test('a layer that is an image outlives its blob, is mounted once however often it is asked for, and not when it is gone', async () => {
+  const mountsBefore = openMounts();
+  await withStore(async (store, root) => {
+    const tar = layer('file', 'text');
+    const { digest } = await store.content.write(tar);
+    const openLayer = () => store.content.source(digest);
+    const top = (await store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer })) as string;
+    assert.equal(
+      statSync(join(root, 'snapshots/1/layer.tar')).ino,
+      statSync(await store.content.path(digest)).ino,
+    );
+    await store.content.delete(digest);
+    assert.equal(openMounts(), mountsBefore);
+    for (const key of ['one', 'two']) {
+      const { lower } = await store.snapshots.prepare(key, top);
+      assert.equal(readFileSync(join(lower[0] as string, 'file'), 'utf8'), 'text');
+      assert.equal(openMounts(), mountsBefore + 1);
+      await store.snapshots.remove(key);
+    }
+    await store.snapshots.remove(top);
+    assert.equal(openMounts(), mountsBefore);
+    assert.deepEqual(readdirSync(join(root, 'snapshots')), []);
+  }, 'image');
+});
+
+test('layers of both forms are there after the next start, and stand on each other', async () => {
+  const root = mkdtempSync('/tmp/slipway-store-');
+  const mountsBefore = openMounts();
+  try {
+    const tars = [layer('a'), layer('b'), layer('c')];
+    const diffIds = tars.map(diffIdOf);
+    for (const [index, form] of (['files', 'image', 'files'] as const).entries()) {
+      await using store = await open(root, form);
+      const openLayer = async (at: number) =>
+        store.content.source((await store.content.write(tars[at] as Buffer)).digest);
+      await store.unpackImage({ diffIds: diffIds.slice(0, index + 1), openLayer });
+    }
+    await using store = await open(root, 'files');
+    const top = computeChainIds(diffIds)[2] as string;
+    const { lower } = await store.snapshots.mounts(top);
+    assert.deepEqual(
+      lower.map((path) => readdirSync(path)),
+      [['c'], ['b'], ['a']],
+    );
+    assert.equal(openMounts(), mountsBefore + 1);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+  assert.equal(openMounts(), mountsBefore);
+});
+
+test('an image can be committed again above another parent, without its bytes a second time', async () => {
+  await withStore(async (store, root) => {
+    const tars = [layer('a'), layer('b')];
+    for (const tar of tars) {
+      const { digest } = await store.content.write(tar);
+      const openLayer = () => store.content.source(digest);
+      await store.unpackImage({ diffIds: [diffIdOf(tar)], openLayer });
+    }
+    const [a, b] = tars.map(diffIdOf) as [DiffId, DiffId];
+    assert.ok(await store.snapshots.linkImage('b-on-a', b, a));
+    await assert.rejects(store.snapshots.linkImage('b-on-a', b, a), { code: 'AlreadyExists' });
+    const { lower } = await store.snapshots.mounts('b-on-a');
+    assert.deepEqual(
+      lower.map((path) => readdirSync(path)),
+      [['b'], ['a']],
+    );
+    assert.equal(
+      statSync(join(root, 'snapshots/3/layer.tar')).ino,
+      statSync(join(root, 'snapshots/2/layer.tar')).ino,
+    );
+    assert.deepEqual(readdirSync(join(root, 'snapshots')), ['1', '2', '3']);
+    await store.snapshots.prepare('work', undefined);
+    await store.snapshots.commit('files', 'work');
+    assert.equal(await store.snapshots.linkImage('files-on-a', 'files', a), false);
+  }, 'image');
 });

@@ -62,7 +62,7 @@ export interface Ingest extends AsyncDisposable {
   readonly writtenBytes: number;
   /** The blob as what an unpacker reads while it is still being written. Dispose it when read. */
   source(): BlobSource;
-  /** Takes the chunk, which must not change afterwards: it is written in batches, and the disk's error may come later. */
+  /** Takes a copy of the chunk. It is written in batches, and the disk's error may come later. */
   write(chunk: Uint8Array): Promise<void>;
   /** Resolves once all that was taken would survive the process's death. */
   flush(): Promise<void>;

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, unlink } from 'node:fs/promises';
 import { type HostPath, SlipwayError } from '@slipway/base';
 import { type Digest, formatDigest } from '@slipway/oci';
@@ -6,9 +5,10 @@ import { wrapErrno } from '../errno.ts';
 import { startWriteback } from '../syscalls.ts';
 import { type BlobSource, openBlobSource, Watermark } from './blob-source.ts';
 import type { BlobInfo, Expected, Ingest } from './content.ts';
+import { Sha256 } from './sha256.ts';
 
 const READ_CHUNK_BYTES = 1 << 20;
-const WRITE_BATCH_BYTES = 1 << 20;
+const BATCH_BYTES = 1 << 20;
 const WRITEBACK_BYTES = 8 << 20;
 
 export interface FileIngestOptions {
@@ -30,7 +30,7 @@ export interface FileIngestOptions {
 export class FileIngest implements Ingest {
   readonly path: HostPath;
   readonly #options: FileIngestOptions;
-  readonly #hash = createHash('sha256');
+  readonly #hash = new Sha256();
   /** The bytes of before are hashed while the caller goes and gets the others; undefined once that is done. */
   #rehash: Promise<void> | undefined;
   #watermark: Watermark | undefined;
@@ -39,8 +39,10 @@ export class FileIngest implements Ingest {
   /** The kernel's writing to the disk while more comes, which the fsync of the commit then need not do. */
   #writeback: Promise<void> | undefined;
   #writebackBytes: number;
-  #batch: Uint8Array[] = [];
+  /** What was taken and not handed to the disk, and another buffer that is at the disk, each there once it was needed. */
+  #batch: Buffer | undefined;
   #batchBytes = 0;
+  #spare: Buffer | undefined;
   #flushing: Promise<void> = Promise.resolve();
   #state: 'open' | 'committed' | 'disposed' = 'open';
 
@@ -79,11 +81,18 @@ export class FileIngest implements Ingest {
         `blob ${this.#options.expected.digest ?? ''} is larger than the ${limit} bytes it was said to be`,
       );
     }
-    this.#hash.update(chunk);
-    this.#batch.push(chunk);
-    this.#batchBytes += chunk.byteLength;
-    this.#writtenBytes += chunk.byteLength;
-    if (this.#batchBytes >= WRITE_BATCH_BYTES) await this.#startFlush();
+    for (let at = 0; at < chunk.byteLength; ) {
+      this.#batch ??= Buffer.allocUnsafeSlow(BATCH_BYTES);
+      const length = Math.min(BATCH_BYTES - this.#batchBytes, chunk.byteLength - at);
+      this.#batch.set(
+        at === 0 && length === chunk.byteLength ? chunk : chunk.subarray(at, at + length),
+        this.#batchBytes,
+      );
+      at += length;
+      this.#batchBytes += length;
+      this.#writtenBytes += length;
+      if (this.#batchBytes === BATCH_BYTES) await this.#startFlush();
+    }
   }
 
   async flush(): Promise<void> {
@@ -95,20 +104,20 @@ export class FileIngest implements Ingest {
   async commit(expected: Expected = {}): Promise<BlobInfo> {
     this.#requireOpen();
     await this.#rehash;
-    const digest = formatDigest(this.#hash.digest('hex'));
+    await this.flush();
+    const digest = formatDigest(this.#hash.digest());
     const difference = this.#differenceFrom([this.#options.expected, expected], digest);
     if (difference !== undefined) {
       await this.abandon();
       throw difference;
     }
     try {
-      await this.#startFlush();
-      await this.#flushing;
       await this.#writeback;
       await this.#sync();
       await this.#options.file.close();
       const info = await this.#options.finish(digest);
       this.#state = 'committed';
+      this.#hash[Symbol.dispose]();
       this.#watermark?.end('complete');
       this.#options.onEnd();
       return info;
@@ -135,6 +144,7 @@ export class FileIngest implements Ingest {
     if (isKept) await this.#startFlush().catch(() => {});
     await this.#flushing.catch(() => {});
     await this.#writeback;
+    this.#hash[Symbol.dispose]();
     await file.close().catch(() => {});
     if (!isKept) await unlink(this.path).catch(() => {});
     onEnd();
@@ -148,7 +158,7 @@ export class FileIngest implements Ingest {
         const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, presentBytes - at), at);
         if (bytesRead === 0)
           throw new SlipwayError('DataLoss', `${this.path} became shorter while it was read`);
-        this.#hash.update(buffer.subarray(0, bytesRead));
+        await this.#hash.update(buffer.subarray(0, bytesRead));
         at += bytesRead;
       }
     } catch (error) {
@@ -157,27 +167,33 @@ export class FileIngest implements Ingest {
     this.#rehash = undefined;
   }
 
-  /** Hands the batch to the disk and returns while it is written, so that the next one is hashed meanwhile. */
+  /** Hands the batch to the disk and to the hash, and returns while they have it, so that the next one is taken meanwhile. */
   async #startFlush(): Promise<void> {
     await this.#flushing;
-    const batch = this.#batch;
+    if (this.#batch === undefined || this.#batchBytes === 0) return;
+    const batch = this.#batch.subarray(0, this.#batchBytes);
     const position = this.#writtenBytes - this.#batchBytes;
-    this.#batch = [];
+    [this.#batch, this.#spare] = [this.#spare, this.#batch];
     this.#batchBytes = 0;
     this.#flushing = this.#flush(batch, position);
     this.#flushing.catch(() => {});
   }
 
-  async #flush(batch: readonly Uint8Array[], position: number): Promise<void> {
-    const lengthBytes = batch.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    let rest = batch;
+  async #flush(batch: Buffer, position: number): Promise<void> {
+    const hashing = this.#hash.update(batch);
+    try {
+      await this.#write(batch, position);
+    } finally {
+      await hashing;
+    }
+  }
+
+  async #write(batch: Buffer, position: number): Promise<void> {
     let at = position;
     try {
-      while (at < position + lengthBytes) {
-        const { bytesWritten } = await this.#options.file.writev(rest, at);
-        at += bytesWritten;
-        // Short only where the disk fills up: what is left goes again, for the error that tells.
-        if (at < position + lengthBytes) rest = [Buffer.concat(batch).subarray(at - position)];
+      // Short only where the disk fills up: what is left goes again, for the error that tells.
+      for (let done = 0; done < batch.length; at = position + done) {
+        done += (await this.#options.file.write(batch, done, batch.length - done, at)).bytesWritten;
       }
     } catch (error) {
       throw wrapErrno(error, `cannot write blob ${this.#name}`);

@@ -87,16 +87,20 @@ export interface EncodedImage {
   readonly dataBytes: number;
 }
 
-/** The image of a layer's files whose data is in an archive of `archiveBytes`. @throws NotExpressible */
-export function encodeImage(root: Inode, archiveBytes: number): EncodedImage {
+/** The image of a layer's files, whose data is in its archive. @throws NotExpressible */
+export function encodeImage(root: Inode): EncodedImage {
   const places = new Map<Inode, Place>();
   const end = placeBodies(placeInodes(root, places), places);
   const bytes = Buffer.alloc(end);
   let dataBytes = 0;
+  let archiveBytes = 0;
   for (const place of places.values()) {
     writeInode(bytes, place);
     if (place.inode.content.kind !== 'data') continue;
-    for (const { length } of place.inode.content.extents) dataBytes += length;
+    for (const { archiveOffset, length } of place.inode.content.extents) {
+      dataBytes += length;
+      archiveBytes = Math.max(archiveBytes, archiveOffset + length);
+    }
   }
   writeSuperblock(bytes, {
     rootNid: nidOf(places.get(root) as Place),

@@ -77,5 +77,5 @@ function writeProbe(folder: string): void {
   parser.push(archive);
   parser.end();
   writeFileSync(join(folder, ARCHIVE_FILE), archive);
-  writeFileSync(join(folder, IMAGE_FILE), encodeImage(tree.root, archive.length).bytes);
+  writeFileSync(join(folder, IMAGE_FILE), encodeImage(tree.root).bytes);
 }

@@ -196,7 +196,7 @@ class OverlaySnapshotter implements CollectableSnapshotter {
         const row = this.#find(key);
         const isWorthIt = isSlipwayError(error, 'ResourceExhausted') && attempt < REMOVE_ATTEMPTS;
         if (!isWorthIt || row === undefined || row.kind === 'committed') throw error;
-        await rm(this.#fsPath(row.id), { recursive: true, force: true });
+        await rm(this.#folderPath(row.id), { recursive: true, force: true });
         if (attempt > 1) await this.#clock.sleep(REMOVE_PAUSE_MS);
       }
     }

@@ -117,6 +117,11 @@ export class TarParser {
     this.#pushedBytes += chunk.length;
   }
 
+  /** Whether the archive has said that it ends: what follows means nothing. */
+  get hasEnded(): boolean {
+    return this.#state === 'end';
+  }
+
   /** How many of the bytes to come are a body's and its padding, so that a sink that wants no data may have them skipped. */
   get skippableBytes(): number {
     if (this.#state === 'body') return this.#leftBytes + paddingOf(this.#storedBytes);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno, SlipwayError } from '@slipway/base';
 import type { DiffId } from '@slipway/oci';
@@ -81,19 +81,19 @@ function applyAsImage(job: LayerJob): AppliedLayer {
   using reader = openReader(job);
   const archivePath = join(job.folder, ARCHIVE_FILE);
   const isPlain = reader.compression === 'none';
-  using archive = isPlain ? undefined : new ArchiveFile(archivePath);
+  using archive = isPlain ? undefined : new DurableFile(archivePath);
   if (isPlain) linkArchive(job.fd, archivePath);
   const diffId = readLayer(job, reader, {
     parser,
     skipsBodies: isPlain && !job.hashesPlain,
     ...(archive === undefined ? {} : { onChunk: (chunk) => archive.write(chunk) }),
   });
-  archive?.sync();
-  const archiveBytes = archive?.writtenBytes ?? fstatSync(job.fd).size;
-  const { bytes, inodes, dataBytes } = encodeImage(tree.root, archiveBytes);
-  using image = new ArchiveFile(join(job.folder, IMAGE_FILE));
+  const { bytes, inodes, dataBytes } = encodeImage(tree.root);
+  using image = new DurableFile(join(job.folder, IMAGE_FILE));
   image.write(bytes);
-  image.sync();
+  for (const file of [archive, image]) file?.sync();
+  // Who writes the blob brings it to the disk, which takes about as long as making the image.
+  if (isPlain) reader.awaitEnd();
   return { diffId, form: 'image', usage: { sizeBytes: dataBytes, inodes } };
 }
 
@@ -128,7 +128,9 @@ function readLayer(
     hash?.update(chunk);
     onChunk?.(chunk);
     parser.push(chunk);
-    if (skipsBodies) parser.skip(reader.skip(parser.skippableBytes));
+    if (!skipsBodies) continue;
+    parser.skip(reader.skip(parser.skippableBytes));
+    if (parser.hasEnded) break;
   }
   parser.end();
   const diffId = hash === undefined ? undefined : (`sha256:${hash.digest('hex')}` as DiffId);
@@ -150,7 +152,7 @@ function linkArchive(fd: number, path: string): void {
 }
 
 /** A file that is written from its start to its end and then brought to the disk. */
-class ArchiveFile implements Disposable {
+class DurableFile implements Disposable {
   readonly #path: string;
   readonly #fd: number;
   #writtenBytes = 0;
@@ -163,10 +165,6 @@ class ArchiveFile implements Disposable {
     } catch (error) {
       throw wrapErrno(error, `cannot make ${path}`);
     }
-  }
-
-  get writtenBytes(): number {
-    return this.#writtenBytes;
   }
 
   write(chunk: Buffer): void {

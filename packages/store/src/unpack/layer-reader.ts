@@ -77,6 +77,11 @@ export class LayerReader implements Disposable {
     return length;
   }
 
+  /** Waits until all of a layer that is not compressed has been written. @throws Canceled when its writer gave up */
+  awaitEnd(): void {
+    while (this.skip(INPUT_BYTES) > 0);
+  }
+
   [Symbol.dispose](): void {
     this.#decoder?.[Symbol.dispose]();
   }

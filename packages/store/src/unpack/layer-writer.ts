@@ -271,7 +271,7 @@ export class LayerWriter implements TarSink, Disposable {
   #finishNode(parent: number, base: Buffer, entry: TarEntry): void {
     if (this.#isOwnedOtherwise(entry)) fchownat(parent, base, entry.uid, entry.gid);
     if (entry.type !== 'symlink') fchmodat(parent, base, entry.mode);
-    if (entry.xattrs.size > 0) this.#setXattrs(procPath(parent, base), entry, entry.type !== 'symlink');
+    if (entry.xattrs.size > 0) this.#setXattrs(procPath(parent, base), entry, false);
     this.#setTimes(parent, base, entry);
   }
 
