@@ -6,6 +6,7 @@ import { errorMessage, type HostPath, hostPath, isErrno, SlipwayError } from '@s
 import { type FunctionLimits, LAMBDA_LIMITS } from '@slipway/serverless/functions';
 import { POOL_DEFAULTS, type PoolSettings } from '@slipway/serverless/invocations';
 import { AWS_PRICES, type Prices, type UsageServiceOptions } from '@slipway/serverless/usage';
+import type { LayerForm } from '@slipway/store';
 import { z } from 'zod';
 import { OPTION_ROWS, type OptionRow, type RawSettings, variableOf } from './options.ts';
 import { isHostOrNetwork, parseMirror, parseProxy, withoutPassword } from './registry-settings.ts';
@@ -50,6 +51,8 @@ export interface Config {
   /** Undefined: text on a terminal, else JSON. */
   readonly logFormat: 'text' | 'json' | undefined;
   readonly stopContainers: boolean;
+  /** Undefined: `image` where the kernel can mount it. */
+  readonly layerForm: LayerForm | undefined;
   /** Leave the kernel's way with cgroups as it is. */
   readonly keepCgroupMode: boolean;
 }
@@ -195,6 +198,7 @@ const partialSchema = z
     'log-level': z.enum(['debug', 'info', 'warn', 'error']),
     'log-format': z.enum(['text', 'json']),
     'stop-containers': switchValue,
+    'layer-form': z.enum(['image', 'files']),
     'keep-cgroup-mode': switchValue,
     config: z.string(),
     version: switchValue,
@@ -235,6 +239,7 @@ function toConfig(settings: Settings): Omit<Config, 'proxyEnv'> {
     logLevel: settings['log-level'] ?? 'info',
     logFormat: settings['log-format'],
     stopContainers: settings['stop-containers'] ?? false,
+    layerForm: settings['layer-form'],
     keepCgroupMode: settings['keep-cgroup-mode'] ?? false,
   };
 }

@@ -241,7 +241,7 @@ const containersConfig = (config: Config) => ({
 /** Everything that the engine serves. */
 function engineRoutes(
   { config, clock, random, logger }: DaemonOptions,
-  { runtime }: Floors,
+  { runtime, store }: Floors,
   { events, images, volumes, networks, containers, accounts, registry, transfer, builds }: Engine,
   host: HostFacts,
 ): readonly Route[] {
@@ -255,6 +255,7 @@ function engineRoutes(
     commit: readCommit(),
     runtimes: runtime.runtimes,
     defaultRuntime: runtime.defaultName,
+    layerForm: store.layerForm,
     counts: () => ({ ...containers.counts(), images: images.count }),
     usage: {
       layersSizeBytes: () => images.layersSizeBytes(),

@@ -37,7 +37,13 @@ export async function openFloors(
   }
   const { dataRoot, runRoot, runtimes, defaultRuntime } = config;
   const opening = [
-    openStore({ root: dataRoot, clock, random, logger: logger.child({ part: 'store' }) }),
+    openStore({
+      root: dataRoot,
+      layerForm: config.layerForm,
+      clock,
+      random,
+      logger: logger.child({ part: 'store' }),
+    }),
     openRuntime({
       runRoot,
       shimPath: SHIM_PATH,

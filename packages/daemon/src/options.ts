@@ -166,6 +166,11 @@ export const OPTION_ROWS = [
   { name: 'log-level', value: 'LEVEL', help: 'of the daemon’s own log: debug, info, warn, error (info)' },
   { name: 'log-format', value: 'FORMAT', help: 'text or json (text on a terminal, else json)' },
   {
+    name: 'layer-form',
+    value: 'FORM',
+    help: 'how images’ layers are kept: image (EROFS over the archive) or files (image where the kernel can mount it)',
+  },
+  {
     name: 'keep-cgroup-mode',
     help: 'do not ask the kernel to favour changes of cgroups (favordynmods); starts take up to 20 ms longer',
   },

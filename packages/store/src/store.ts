@@ -5,7 +5,7 @@ import { type Collected, type CollectRequest, collectGarbage } from './collect/c
 import type { ContentStore } from './content/content.ts';
 import { openContentStore } from './content/file-content-store.ts';
 import { type Database, openDatabase } from './database/database.ts';
-import { canMountImages } from './erofs/mount-image.ts';
+import { proveImages } from './erofs/mount-image.ts';
 import { type Leases, openLeases } from './leases/leases.ts';
 import { openOverlaySnapshotter } from './snapshots/overlay-snapshotter.ts';
 import { type LayerForm, type Snapshotter, UNFINISHED_PREFIX } from './snapshots/snapshots.ts';
@@ -27,6 +27,8 @@ export interface Store extends AsyncDisposable {
   readonly snapshots: Snapshotter;
   readonly leases: Leases;
   readonly database: Database;
+  /** What new layers become. */
+  readonly layerForm: LayerForm;
   /** @see Unpacker.unpackImage */
   unpackImage(request: UnpackRequest): ReturnType<Unpacker['unpackImage']>;
   /** @see Unpacker.unpackAhead */
@@ -35,15 +37,23 @@ export interface Store extends AsyncDisposable {
   collectGarbage(request: CollectRequest): Promise<Collected>;
 }
 
-/** Opens the store in a data root, and clears what an earlier process left half done. */
+/**
+ * Opens the store in a data root, and clears what an earlier process left half done.
+ * @throws FailedPrecondition when layers are to be images and the kernel cannot mount them
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { root, clock, random, logger } = options;
   mkdirSync(root, { recursive: true, mode: 0o711 });
-  const form = options.layerForm ?? (canMountImages(root, logger) ? 'image' : 'files');
+  const layerForm = chooseForm(options);
   const database = openDatabase(join(root, 'slipway.db'));
   try {
     const content = openContentStore(join(root, 'content'), { random });
-    const snapshots = openOverlaySnapshotter(join(root, 'snapshots'), { database, clock, logger, form });
+    const snapshots = openOverlaySnapshotter(join(root, 'snapshots'), {
+      database,
+      clock,
+      logger,
+      form: layerForm,
+    });
     await removeUnfinishedLayers(snapshots);
     const leases = openLeases(database, { clock, random });
     const unpacker = createUnpacker({ snapshots, clock, random });
@@ -52,6 +62,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       snapshots,
       leases,
       database,
+      layerForm,
       unpackImage: (request) => unpacker.unpackImage(request),
       unpackAhead: (source) => unpacker.unpackAhead(source),
       collectGarbage: (request) => collectGarbage({ content, snapshots, leases, logger }, request),
@@ -64,6 +75,18 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   } catch (error) {
     database[Symbol.dispose]();
     throw error;
+  }
+}
+
+function chooseForm({ root, layerForm, logger }: StoreOptions): LayerForm {
+  if (layerForm === 'files') return layerForm;
+  try {
+    proveImages(root);
+    return 'image';
+  } catch (error) {
+    if (layerForm === 'image') throw error;
+    logger.info({ error }, 'layers are unpacked: they cannot be images here');
+    return 'files';
   }
 }
 

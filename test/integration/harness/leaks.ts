@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, runCommand, sleep } from './command.ts';
 import type { Engine } from './engine.ts';
@@ -46,6 +46,7 @@ async function findLeaks(engine: Engine, before: Holdings): Promise<string[]> {
     ...leakedFiles(engine),
     ...(await leakedSnapshots(engine)),
     ...leakedDescriptors(engine, before),
+    ...leakedLayerMounts(engine),
   ];
 }
 
@@ -177,6 +178,14 @@ async function leakedSnapshots(engine: Engine): Promise<string[]> {
     : [];
 }
 
+/** The daemon has each of its layers mounted for itself once at most. */
+function leakedLayerMounts(engine: Engine): string[] {
+  if (engine.kind === 'dockerd') return [];
+  const mounts = descriptorsOf(engine.pid).filter((target) => target === '/').length;
+  const layers = list(join(engine.dataRoot, 'snapshots')).length;
+  return mounts > layers ? [`${mounts} mounts of ${layers} layers in the daemon`] : [];
+}
+
 function leakedDescriptors(engine: Engine, before: Holdings): string[] {
   const now = countDescriptors(engine.pid);
   return now > before.descriptors + DESCRIPTOR_SLACK
@@ -184,7 +193,21 @@ function leakedDescriptors(engine: Engine, before: Holdings): string[] {
     : [];
 }
 
-const countDescriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+/** Those that are not layers' mounts. */
+const countDescriptors = (pid: number): number =>
+  descriptorsOf(pid).filter((target) => target !== '/').length;
+
+/** What the descriptors of a process lead to: `/` is the root of something that is mounted for it alone. */
+function descriptorsOf(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).flatMap((fd) => {
+    try {
+      return [readlinkSync(join(folder, fd))];
+    } catch {
+      return [];
+    }
+  });
+}
 
 function list(folder: string): string[] {
   try {

@@ -34,6 +34,8 @@ export interface SystemContext {
   readonly commit: string;
   readonly runtimes: ReadonlyMap<string, { readonly path: string; readonly version: string }>;
   readonly defaultRuntime: string;
+  /** How the layers of images are kept. */
+  readonly layerForm: string;
   readonly counts: () => EngineCounts;
   readonly usage: DiskUsage;
   /** Open descriptors of this process. */
@@ -102,6 +104,7 @@ export class SystemService {
       DriverStatus: [
         ['Backing Filesystem', 'overlayfs'],
         ['Supports d_type', 'true'],
+        ['Layer Form', this.#context.layerForm],
       ],
       Plugins: {
         Volume: ['local'],

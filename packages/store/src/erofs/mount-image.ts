@@ -1,6 +1,6 @@
-import { closeSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, SlipwayError } from '@slipway/base';
+import { SlipwayError } from '@slipway/base';
 import { mountDetached } from '../syscalls.ts';
 import { TarParser } from '../tar/parser.ts';
 import { formatTarHeader, TAR_END, tarPadding } from '../tar/writer.ts';
@@ -36,10 +36,11 @@ export function mountImage(folder: string): { readonly fd: number; readonly path
 }
 
 /**
- * Whether this kernel can have layers as images: EROFS from a file with blocks of 512 bytes (Linux 6.12), and overlayfs on
- * what is mounted nowhere (6.15). Tried, since what is built in differs. `scratch` is a folder to try it in.
+ * Tries whether layers can be images here: it takes EROFS from a file with blocks of 512 bytes (Linux 6.12) and overlayfs on
+ * what is mounted nowhere (6.15). `scratch` is a folder to try it in.
+ * @throws FailedPrecondition
  */
-export function canMountImages(scratch: string, logger: Logger): boolean {
+export function proveImages(scratch: string): void {
   const folder = mkdtempSync(join(scratch, 'probe-'));
   const open: number[] = [];
   try {
@@ -54,10 +55,11 @@ export function canMountImages(scratch: string, logger: Logger): boolean {
     for (const path of [upper, work, below]) mkdirSync(path);
     const stack = { lowerdir: `${image.path}:${below}`, upperdir: upper, workdir: work };
     open.push(mountDetached('overlay', stack));
-    return readdirSync(`/proc/self/fd/${open[1]}`).includes('probe');
-  } catch (error) {
-    logger.info({ error }, 'this kernel cannot mount layers as images: they are unpacked');
-    return false;
+    readFileSync(`/proc/self/fd/${open[1]}/probe`);
+  } catch (cause) {
+    throw new SlipwayError('FailedPrecondition', 'this kernel cannot mount layers as images (EROFS)', {
+      cause,
+    });
   } finally {
     for (const fd of open.reverse()) closeSync(fd);
     rmSync(folder, { recursive: true, force: true });
