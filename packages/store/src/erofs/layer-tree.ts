@@ -26,7 +26,7 @@ export interface Inode {
   uid: number;
   gid: number;
   mtimeNs: bigint;
-  readonly xattrs: Map<string, Buffer>;
+  xattrs: ReadonlyMap<string, Buffer>;
   /** Names it has; of a folder, the folders in it and itself are counted when it is written. */
   links: number;
   readonly children: Map<string, Inode> | undefined;
@@ -131,7 +131,7 @@ export class LayerTree implements TarSink {
     if (existing?.children !== undefined) return existing;
     const made = folder(0o755, 0n);
     // A folder in the place of a whiteout must not let through what the whiteout hid.
-    if (existing !== undefined && isWhiteout(existing)) made.xattrs.set(OPAQUE_XATTR, OPAQUE);
+    if (existing !== undefined && isWhiteout(existing)) makeOpaque(made);
     this.#remove(parent, base);
     this.#add(parent, base, made);
     return made;
@@ -156,20 +156,20 @@ export class LayerTree implements TarSink {
   #hide(parent: Inode, whiteout: Whiteout, entry: TarEntry): void {
     if (whiteout === 'nothing') return;
     if (whiteout === 'opaque') {
-      parent.xattrs.set(OPAQUE_XATTR, OPAQUE);
+      makeOpaque(parent);
       return;
     }
     const { hidden } = whiteout;
     const existing = childrenOf(parent).get(hidden);
     // A whiteout hides what is below this layer, not what this layer itself brings.
-    if (existing?.children !== undefined) existing.xattrs.set(OPAQUE_XATTR, OPAQUE);
+    if (existing?.children !== undefined) makeOpaque(existing);
     if (existing !== undefined) return;
     this.#add(parent, hidden, {
       mode: S_IFCHR,
       uid: 0,
       gid: 0,
       mtimeNs: entry.mtimeNs,
-      xattrs: new Map(),
+      xattrs: NO_XATTRS,
       links: 0,
       children: undefined,
       content: { kind: 'device', major: 0, minor: 0 },
@@ -249,12 +249,18 @@ export class LayerTree implements TarSink {
   }
 }
 
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+
+function makeOpaque(inode: Inode): void {
+  inode.xattrs = new Map([...inode.xattrs, [OPAQUE_XATTR, OPAQUE]]);
+}
+
 const folder = (mode: number, mtimeNs: bigint): Inode => ({
   mode: S_IFDIR | mode,
   uid: 0,
   gid: 0,
   mtimeNs,
-  xattrs: new Map(),
+  xattrs: NO_XATTRS,
   links: 0,
   children: new Map(),
   content: { kind: 'none' },
@@ -267,7 +273,7 @@ function describe(inode: Inode, entry: TarEntry): void {
   inode.uid = entry.uid;
   inode.gid = entry.gid;
   inode.mtimeNs = entry.mtimeNs;
-  for (const [name, value] of xattrsOf(entry)) inode.xattrs.set(name, value);
+  if (entry.xattrs.size > 0) inode.xattrs = new Map([...inode.xattrs, ...xattrsOf(entry)]);
 }
 
 function forget(inode: Inode): void {
@@ -279,9 +285,9 @@ const isWhiteout = ({ mode, content }: Inode): boolean =>
   (mode & S_IFMT) === S_IFCHR && content.kind === 'device' && content.major === 0 && content.minor === 0;
 
 /** Those that a file system on a disk would take. @throws NotExpressible for what the kernel judges when it is set */
-function xattrsOf(entry: TarEntry): Map<string, Buffer> {
+function xattrsOf(entry: TarEntry): ReadonlyMap<string, Buffer> {
+  if (entry.xattrs.size === 0) return NO_XATTRS;
   const kept = new Map<string, Buffer>();
-  if (entry.xattrs.size === 0) return kept;
   const canHaveUserXattrs = entry.type === 'file' || entry.type === 'directory';
   for (const [name, value] of imageXattrs(entry)) {
     if (name.startsWith('system.posix_acl_')) throw new NotExpressible();
