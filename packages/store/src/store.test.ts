@@ -189,11 +189,14 @@ testLayers('canceling an unpack that waits for its bytes ends it and leaves noth
 
 for (const form of ['image', 'files'] as const)
   test(`a full disk is ResourceExhausted and leaves nothing (${form})`, async () => {
-    const root = mkdtempSync('/tmp/slipway-store-');
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
+    const folder = mkdtempSync('/tmp/slipway-store-');
+    const [disk, root] = [join(folder, 'disk'), join(folder, 'root')];
+    mkdirSync(root);
+    execFileSync('mkfs.ext4', ['-q', '-O', '^has_journal', disk, '4m'], { stdio: 'ignore' });
+    execFileSync('mount', ['-o', 'loop', disk, root]);
     try {
       await using store = await open(root, form);
-      const tar = layer('large', 'z'.repeat(3 << 20));
+      const tar = layer('large', 'z'.repeat(6 << 20));
       const { digest } = await store.content.write(gzipSync(tar));
       const unpacked = store.unpackImage({
         diffIds: [diffIdOf(tar)],
@@ -203,7 +206,7 @@ for (const form of ['image', 'files'] as const)
       await assertNoSnapshots(store, root);
     } finally {
       execFileSync('umount', [root]);
-      rmSync(root, { recursive: true });
+      rmSync(folder, { recursive: true });
     }
   });
 

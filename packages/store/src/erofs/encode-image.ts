@@ -5,8 +5,8 @@
  */
 import { constants } from 'node:fs';
 import { makeDevice } from '../syscalls.ts';
-import { BLOCK_BYTES } from '../tar/entry.ts';
-import type { Extent, Inode } from './layer-tree.ts';
+import { BLOCK_BYTES, type SparseSegment } from '../tar/entry.ts';
+import type { Inode } from './layer-tree.ts';
 import { NotExpressible } from './not-expressible.ts';
 
 const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } = constants;
@@ -57,29 +57,6 @@ const ENTRY_TYPES: ReadonlyMap<number, number> = new Map([
   [S_IFLNK, 7],
 ]);
 
-/** Where an inode and what belongs to it stand in the image. */
-interface Place {
-  readonly inode: Inode;
-  readonly xattrs: Buffer;
-  readonly chunks: Chunks | undefined;
-  /** In bytes. */
-  at: number;
-  /** Of a folder's entries, and a link's target that does not fit behind its inode: bytes, and where the first block is. */
-  body: Buffer | undefined;
-  bodyAt: number;
-  /** A folder that is in this one, and itself. */
-  links: number;
-  /** Its parent's, for `..`. */
-  readonly parent: Place | undefined;
-}
-
-interface Chunks {
-  /** A chunk has 2^(9 + bits) bytes. */
-  readonly bits: number;
-  /** The archive's block that each begins at, or HOLE. */
-  readonly blocks: readonly number[];
-}
-
 export interface EncodedImage {
   readonly bytes: Buffer;
   readonly inodes: number;
@@ -87,87 +64,73 @@ export interface EncodedImage {
   readonly dataBytes: number;
 }
 
+/** What stands apart from its inode, behind all of them: a folder's entries, and a link's target that is too long. */
+interface Body {
+  readonly at: number;
+  readonly bytes: Buffer;
+}
+
 /** The image of a layer's files, whose data is in its archive. @throws NotExpressible */
 export function encodeImage(root: Inode): EncodedImage {
-  const places = new Map<Inode, Place>();
-  const end = placeBodies(placeInodes(root, places), places);
+  const { inodes, end: inodesEnd } = placeInodes(root);
+  const { bodies, end } = placeBodies(inodes, inodesEnd);
   const bytes = Buffer.alloc(end);
   let dataBytes = 0;
   let archiveBytes = 0;
-  for (const place of places.values()) {
-    writeInode(bytes, place);
-    if (place.inode.content.kind !== 'data') continue;
-    for (const { archiveOffset, length } of place.inode.content.extents) {
-      dataBytes += length;
-      archiveBytes = Math.max(archiveBytes, archiveOffset + length);
-    }
+  for (const inode of inodes) {
+    writeInode(bytes, inode, bodies.get(inode));
+    const storedBytes = storedBytesOf(inode);
+    dataBytes += storedBytes;
+    archiveBytes = Math.max(archiveBytes, inode.bodyOffset + storedBytes);
   }
+  for (const { at, bytes: body } of bodies.values()) body.copy(bytes, at);
   writeSuperblock(bytes, {
-    rootNid: nidOf(places.get(root) as Place),
-    inodes: places.size,
+    rootNid: nidOf(root),
+    inodes: inodes.length,
     archiveBlocks: blocksOf(archiveBytes),
   });
-  return { bytes, inodes: places.size, dataBytes };
+  return { bytes, inodes: inodes.length, dataBytes };
 }
 
-/** Gives each inode its place, a folder's before those of what is in it; where they end. */
-function placeInodes(root: Inode, places: Map<Inode, Place>): number {
-  let at = INODES_AT;
-  const place = (inode: Inode, parent: Place | undefined): Place => {
-    const xattrs = encodeXattrs(inode.xattrs);
-    const chunks =
-      inode.content.kind === 'data' && inode.content.sizeBytes > 0
-        ? chunksOf(inode.content.sizeBytes, inode.content.extents)
-        : undefined;
-    const head = INODE_BYTES + xattrs.length;
-    const target = inode.content.kind === 'link' ? inode.content.target : undefined;
-    let size = head;
-    if (chunks !== undefined) size = alignUp(head, CHUNK_BYTES) + chunks.blocks.length * CHUNK_BYTES;
+/** Gives each inode its place, a folder's before those of what is in it. */
+function placeInodes(root: Inode): { inodes: Inode[]; end: number } {
+  const inodes: Inode[] = [];
+  let end = INODES_AT;
+  const place = (inode: Inode) => {
+    const size = sizeInPlace(inode);
     // What stands behind its inode must end in the block that it begins in.
-    const isInline = target !== undefined && head + target.length <= BLOCK_BYTES;
-    if (isInline) {
-      size += target.length;
-      if ((at % BLOCK_BYTES) + size > BLOCK_BYTES) at = alignUp(at, BLOCK_BYTES);
-    }
-    const placed: Place = {
-      inode,
-      xattrs,
-      chunks,
-      at,
-      body: isInline ? undefined : target,
-      bodyAt: 0,
-      links: inode.links,
-      parent,
-    };
-    at = alignUp(at + size, SLOT_BYTES);
-    places.set(inode, placed);
-    return placed;
+    if (isInlineLink(inode) && (end % BLOCK_BYTES) + size > BLOCK_BYTES) end = alignUp(end, BLOCK_BYTES);
+    inode.at = end;
+    end = alignUp(end + size, SLOT_BYTES);
+    inodes.push(inode);
   };
-  const pending = [place(root, undefined)];
+  place(root);
+  const pending = [root];
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
-    folder.links = 2;
-    for (const child of folder.inode.children?.values() ?? []) {
-      if (child.children === undefined) {
-        if (!places.has(child)) place(child, folder);
-      } else {
-        folder.links++;
-        pending.push(place(child, folder));
-      }
+    for (const child of folder.children?.values() ?? []) {
+      // It may have a name elsewhere too.
+      if (child.at !== 0) continue;
+      place(child);
+      if (child.children !== undefined) pending.push(child);
     }
   }
-  return at;
+  return { inodes, end };
 }
 
-/** Gives what stands apart from its inode its blocks, behind all inodes; where they end. */
-function placeBodies(inodesEnd: number, places: ReadonlyMap<Inode, Place>): number {
-  let at = alignUp(inodesEnd, BLOCK_BYTES);
-  for (const place of places.values()) {
-    if (place.inode.children !== undefined) place.body = encodeFolder(place, place.inode.children, places);
-    if (place.body === undefined) continue;
-    place.bodyAt = at;
-    at = alignUp(at + place.body.length, BLOCK_BYTES);
+function placeBodies(
+  inodes: readonly Inode[],
+  inodesEnd: number,
+): { bodies: ReadonlyMap<Inode, Body>; end: number } {
+  const bodies = new Map<Inode, Body>();
+  let end = alignUp(inodesEnd, BLOCK_BYTES);
+  for (const inode of inodes) {
+    const { children, target } = inode;
+    const bytes = children === undefined ? target : encodeFolder(inode, children);
+    if (bytes === undefined || isInlineLink(inode)) continue;
+    bodies.set(inode, { at: end, bytes });
+    end = alignUp(end + bytes.length, BLOCK_BYTES);
   }
-  return at;
+  return { bodies, end };
 }
 
 function writeSuperblock(
@@ -186,25 +149,26 @@ function writeSuperblock(
   bytes.writeUInt32LE(facts.archiveBlocks, DEVICE_SLOT_AT + 64);
 }
 
-function writeInode(bytes: Buffer, place: Place): void {
-  const { inode, xattrs, chunks, at, body } = place;
-  const { content } = inode;
+function writeInode(bytes: Buffer, inode: Inode, body: Body | undefined): void {
+  const { at, target } = inode;
+  const xattrs = encodeXattrs(inode.xattrs);
+  const chunks = chunksOf(inode);
   const seconds = floorDivide(inode.mtimeNs, NS_PER_SECOND);
-  bytes.writeUInt16LE(layoutOf(place) | EXTENDED, at);
+  const layout = chunks !== undefined ? LAYOUT_CHUNKS : isInlineLink(inode) ? LAYOUT_INLINE : LAYOUT_PLAIN;
+  bytes.writeUInt16LE(layout | EXTENDED, at);
   bytes.writeUInt16LE(xattrs.length === 0 ? 0 : (xattrs.length - XATTR_HEADER_BYTES) / 4 + 1, at + 2);
   bytes.writeUInt16LE(inode.mode, at + 4);
-  bytes.writeBigUInt64LE(BigInt(sizeOf(place)), at + 8);
-  bytes.writeUInt32LE(whereOf(place), at + 16);
-  bytes.writeUInt32LE(nidOf(place), at + 20);
+  bytes.writeBigUInt64LE(BigInt(body?.bytes.length ?? target?.length ?? inode.sizeBytes), at + 8);
+  bytes.writeUInt32LE(whereOf(inode, chunks, body), at + 16);
+  bytes.writeUInt32LE(nidOf(inode), at + 20);
   bytes.writeUInt32LE(inode.uid, at + 24);
   bytes.writeUInt32LE(inode.gid, at + 28);
   bytes.writeBigInt64LE(seconds, at + 32);
   bytes.writeUInt32LE(Number(inode.mtimeNs - seconds * NS_PER_SECOND), at + 40);
-  bytes.writeUInt32LE(place.links, at + 44);
+  bytes.writeUInt32LE(linksOf(inode), at + 44);
   xattrs.copy(bytes, at + INODE_BYTES);
   const behind = at + INODE_BYTES + xattrs.length;
-  if (body !== undefined) body.copy(bytes, place.bodyAt);
-  else if (content.kind === 'link') content.target.copy(bytes, behind);
+  if (body === undefined) target?.copy(bytes, behind);
   let chunkAt = alignUp(behind, CHUNK_BYTES);
   for (const block of chunks?.blocks ?? []) {
     bytes.writeUInt16LE(ARCHIVE_DEVICE, chunkAt + 2);
@@ -215,53 +179,82 @@ function writeInode(bytes: Buffer, place: Place): void {
 
 const NS_PER_SECOND = 1_000_000_000n;
 
-const nidOf = ({ at }: Place): number => at / SLOT_BYTES;
+const nidOf = ({ at }: Inode): number => at / SLOT_BYTES;
 
-function layoutOf({ inode: { content }, chunks, body }: Place): number {
-  if (chunks !== undefined) return LAYOUT_CHUNKS;
-  return content.kind === 'link' && body === undefined ? LAYOUT_INLINE : LAYOUT_PLAIN;
+/** Bytes of an inode with what stands behind it. */
+function sizeInPlace(inode: Inode): number {
+  const head = headBytes(inode);
+  const chunks = chunksOf(inode);
+  if (chunks !== undefined) return alignUp(head, CHUNK_BYTES) + chunks.blocks.length * CHUNK_BYTES;
+  return isInlineLink(inode) ? head + (inode.target?.length ?? 0) : head;
 }
 
-function sizeOf({ inode: { content }, body }: Place): number {
-  if (content.kind === 'data') return content.sizeBytes;
-  return content.kind === 'link' ? content.target.length : (body?.length ?? 0);
+const headBytes = ({ xattrs }: Inode): number => INODE_BYTES + encodeXattrs(xattrs).length;
+
+const isInlineLink = (inode: Inode): boolean =>
+  inode.target !== undefined && headBytes(inode) + inode.target.length <= BLOCK_BYTES;
+
+/** A folder's are its name, `.`, and the `..` of each folder in it. */
+function linksOf({ children, links }: Inode): number {
+  if (children === undefined) return links;
+  let folders = 0;
+  for (const child of children.values()) if (child.children !== undefined) folders++;
+  return 2 + folders;
 }
 
 /** The field of an inode that says, in each layout and type its own way, where to go on. */
-function whereOf({ inode: { content }, chunks, body, bodyAt }: Place): number {
+function whereOf({ major, minor }: Inode, chunks: Chunks | undefined, body: Body | undefined): number {
   if (chunks !== undefined) return chunks.bits | CHUNK_INDEXES;
-  if (content.kind === 'device') return encodeDevice(content);
-  return body === undefined ? 0 : bodyAt / BLOCK_BYTES;
+  return body === undefined ? encodeDevice(major, minor) : body.at / BLOCK_BYTES;
 }
 
 /** @see Linux include/linux/kdev_t.h, new_encode_dev */
-function encodeDevice({ major, minor }: { readonly major: number; readonly minor: number }): number {
+function encodeDevice(major: number, minor: number): number {
   if (major >= 1 << 12 || minor >= 1 << 20) throw new NotExpressible();
   return Number(makeDevice(major, minor));
 }
 
-/** As large as holes and data let the pieces be, so that most files are one. */
-function chunksOf(sizeBytes: number, extents: readonly Extent[]): Chunks {
-  const isWhole = ({ offset, archiveOffset, length }: Extent, chunkBytes: number) =>
-    offset % chunkBytes === 0 &&
-    archiveOffset % BLOCK_BYTES === 0 &&
-    (length % chunkBytes === 0 || offset + length === sizeBytes);
+interface Chunks {
+  /** A chunk has 2^(9 + bits) bytes. */
+  readonly bits: number;
+  /** The archive's block that each begins at, or HOLE. */
+  readonly blocks: readonly number[];
+}
+
+/** Where a file's data is: in pieces as large as its holes let them be, so that of most files there is one. */
+function chunksOf(inode: Inode): Chunks | undefined {
+  const { sizeBytes, bodyOffset } = inode;
+  if (sizeBytes === 0) return undefined;
+  const segments = segmentsOf(inode);
   let bits = 0;
   while (bits < CHUNK_BITS_MAX && BLOCK_BYTES * 2 ** bits < sizeBytes) bits++;
-  while (bits >= 0 && !extents.every((extent) => isWhole(extent, BLOCK_BYTES * 2 ** bits))) bits--;
+  while (bits >= 0 && !fitsChunks(segments, sizeBytes, BLOCK_BYTES * 2 ** bits)) bits--;
   const chunkBytes = BLOCK_BYTES * 2 ** bits;
   const count = Math.ceil(sizeBytes / chunkBytes);
   if (bits < 0 || count > CHUNKS_MAX) throw new NotExpressible();
   const blocks = new Array<number>(count).fill(HOLE);
-  for (const { offset, archiveOffset, length } of extents) {
-    for (let at = 0; at < length; at += chunkBytes) {
-      const block = (archiveOffset + at) / BLOCK_BYTES;
-      if (block > BLOCKS_MAX) throw new NotExpressible();
-      blocks[(offset + at) / chunkBytes] = block;
-    }
+  let block = bodyOffset / BLOCK_BYTES;
+  for (const { offset, length } of segments) {
+    for (let at = 0; at < length; at += chunkBytes)
+      blocks[(offset + at) / chunkBytes] = block + at / BLOCK_BYTES;
+    block += length / BLOCK_BYTES;
   }
+  if (block > BLOCKS_MAX) throw new NotExpressible();
   return { bits, blocks };
 }
+
+const segmentsOf = ({ sparse, sizeBytes }: Inode): readonly SparseSegment[] =>
+  sparse?.filter(({ length }) => length > 0) ?? [{ offset: 0, length: sizeBytes }];
+
+/** Whether each part of the data is a row of whole chunks, but for the one at the file's end. */
+const fitsChunks = (segments: readonly SparseSegment[], sizeBytes: number, chunkBytes: number): boolean =>
+  segments.every(
+    ({ offset, length }) =>
+      offset % chunkBytes === 0 && (length % chunkBytes === 0 || offset + length === sizeBytes),
+  );
+
+const storedBytesOf = ({ sparse, sizeBytes }: Inode): number =>
+  sparse?.reduce((sum, { length }) => sum + length, 0) ?? sizeBytes;
 
 function encodeXattrs(xattrs: ReadonlyMap<string, Buffer>): Buffer {
   if (xattrs.size === 0) return NO_BYTES;
@@ -286,16 +279,8 @@ function encodeXattrs(xattrs: ReadonlyMap<string, Buffer>): Buffer {
 }
 
 /** Blocks of entries in the order of their names' bytes: in each first the entries, then the names. */
-function encodeFolder(
-  place: Place,
-  children: ReadonlyMap<string, Inode>,
-  places: ReadonlyMap<Inode, Place>,
-): Buffer {
-  const entries: [name: string, place: Place][] = [
-    ['.', place],
-    ['..', place.parent ?? place],
-  ];
-  for (const [name, child] of children) entries.push([name, places.get(child) as Place]);
+function encodeFolder(folder: Inode, children: ReadonlyMap<string, Inode>): Buffer {
+  const entries: Entry[] = [['.', folder], ['..', folder.parent ?? folder], ...children];
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   const blocks: Buffer[] = [];
   for (let from = 0; from < entries.length; ) {
@@ -313,14 +298,16 @@ function encodeFolder(
   return Buffer.concat(blocks);
 }
 
-function encodeEntries(entries: readonly [name: string, place: Place][], sizeBytes: number): Buffer {
+type Entry = readonly [name: string, inode: Inode];
+
+function encodeEntries(entries: readonly Entry[], sizeBytes: number): Buffer {
   const block = Buffer.alloc(sizeBytes);
   let nameAt = entries.length * DIRENT_BYTES;
-  for (const [index, [name, place]] of entries.entries()) {
+  for (const [index, [name, inode]] of entries.entries()) {
     const at = index * DIRENT_BYTES;
-    block.writeUInt32LE(nidOf(place), at);
+    block.writeUInt32LE(nidOf(inode), at);
     block.writeUInt16LE(nameAt, at + 8);
-    block[at + 10] = ENTRY_TYPES.get(place.inode.mode & S_IFMT) ?? 0;
+    block[at + 10] = ENTRY_TYPES.get(inode.mode & S_IFMT) ?? 0;
     nameAt += block.write(name, nameAt, 'latin1');
   }
   return block;

@@ -19,7 +19,10 @@ const NAME_MAX_BYTES = 255;
 const LINK_TARGET_MAX_BYTES = 4095;
 const ID_MAX = 0xffff_fffe;
 
-/** A file of a layer, of any kind. Names are latin1 strings of their bytes. */
+/**
+ * A file of a layer, of any kind. Names are latin1 strings of their bytes. There may be a million of them at a time, so it is
+ * one flat object.
+ */
 export interface Inode {
   /** Type and permissions. */
   mode: number;
@@ -27,24 +30,24 @@ export interface Inode {
   gid: number;
   mtimeNs: bigint;
   xattrs: ReadonlyMap<string, Buffer>;
-  /** Names it has; of a folder, the folders in it and itself are counted when it is written. */
+  /** Names it has; a folder has one. */
   links: number;
+  /** Of a folder. */
   readonly children: Map<string, Inode> | undefined;
-  readonly content: Content;
+  /** Of a folder, but the root. */
+  readonly parent: Inode | undefined;
+  /** Of a link. */
+  readonly target: Buffer | undefined;
+  /** Of a device; of a file, how long it is, holes included, and where in the archive its data begins. */
+  readonly major: number;
+  readonly minor: number;
+  readonly sizeBytes: number;
+  readonly bodyOffset: number;
+  /** Of a file with holes: its data, which has none in the archive. */
+  readonly sparse: readonly SparseSegment[] | undefined;
+  /** Where it stands in the image, in bytes; set when that is made. */
+  at: number;
 }
-
-/** Where a part of a file's data is in the archive. */
-export interface Extent {
-  readonly offset: number;
-  readonly archiveOffset: number;
-  readonly length: number;
-}
-
-export type Content =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'link'; readonly target: Buffer }
-  | { readonly kind: 'device'; readonly major: number; readonly minor: number }
-  | { readonly kind: 'data'; readonly sizeBytes: number; readonly extents: readonly Extent[] };
 
 /**
  * The files of a layer as its archive tells them, without their data: that stays in the archive. Names are resolved as
@@ -52,7 +55,7 @@ export type Content =
  * @throws NotExpressible for what only files can hold; InvalidArgument for an archive that is unsafe
  */
 export class LayerTree implements TarSink {
-  readonly root: Inode = folder(0o755, 0n);
+  readonly root: Inode = folder(undefined, 0n);
   /** Folders of the entries before, by name; forgotten when anything is replaced. */
   readonly #parents = new Map<string, Inode>();
 
@@ -85,51 +88,51 @@ export class LayerTree implements TarSink {
         return;
       case 'file':
         this.#place(parent, base, entry, S_IFREG, {
-          kind: 'data',
           sizeBytes: entry.sizeBytes,
-          extents: extentsOf(entry, bodyOffset),
+          bodyOffset,
+          sparse: entry.sparse,
         });
         return;
       case 'symlink':
         if (entry.linkName.length === 0) throw refused(entry, 'is a symlink to nothing');
         if (entry.linkName.length > LINK_TARGET_MAX_BYTES) throw new NotExpressible();
-        this.#place(parent, base, entry, S_IFLNK, { kind: 'link', target: entry.linkName });
+        this.#place(parent, base, entry, S_IFLNK, { target: entry.linkName });
         return;
       case 'character-device':
       case 'block-device': {
-        const type = entry.type === 'block-device' ? S_IFBLK : S_IFCHR;
         const { deviceMajor: major, deviceMinor: minor } = entry;
-        this.#place(parent, base, entry, type, { kind: 'device', major, minor });
+        this.#place(parent, base, entry, entry.type === 'block-device' ? S_IFBLK : S_IFCHR, { major, minor });
         return;
       }
       case 'fifo':
-        this.#place(parent, base, entry, S_IFIFO, { kind: 'none' });
+        this.#place(parent, base, entry, S_IFIFO, {});
         return;
       default:
         throw refused(entry, `has the unknown type "${String.fromCharCode(entry.typeFlag)}"`);
     }
   }
 
-  #place(parent: Inode, base: string, entry: TarEntry, type: number, content: Content): void {
-    const inode: Inode = {
-      mode: type | (type === S_IFLNK ? 0o777 : entry.mode),
-      uid: entry.uid,
-      gid: entry.gid,
-      mtimeNs: entry.mtimeNs,
-      xattrs: xattrsOf(entry),
-      links: 0,
-      children: undefined,
-      content,
-    };
+  #place(parent: Inode, base: string, entry: TarEntry, type: number, content: Partial<Inode>): void {
     this.#remove(parent, base);
-    this.#add(parent, base, inode);
+    this.#add(
+      parent,
+      base,
+      newInode({
+        mode: type | (type === S_IFLNK ? 0o777 : entry.mode),
+        uid: entry.uid,
+        gid: entry.gid,
+        mtimeNs: entry.mtimeNs,
+        xattrs: xattrsOf(entry),
+        ...content,
+      }),
+    );
   }
 
   /** The folder there, which takes the place of what is none. */
   #folder(parent: Inode, base: string): Inode {
     const existing = childrenOf(parent).get(base);
     if (existing?.children !== undefined) return existing;
-    const made = folder(0o755, 0n);
+    const made = folder(parent, 0n);
     // A folder in the place of a whiteout must not let through what the whiteout hid.
     if (existing !== undefined && isWhiteout(existing)) makeOpaque(made);
     this.#remove(parent, base);
@@ -164,16 +167,7 @@ export class LayerTree implements TarSink {
     // A whiteout hides what is below this layer, not what this layer itself brings.
     if (existing?.children !== undefined) makeOpaque(existing);
     if (existing !== undefined) return;
-    this.#add(parent, hidden, {
-      mode: S_IFCHR,
-      uid: 0,
-      gid: 0,
-      mtimeNs: entry.mtimeNs,
-      xattrs: NO_XATTRS,
-      links: 0,
-      children: undefined,
-      content: { kind: 'device', major: 0, minor: 0 },
-    });
+    this.#add(parent, hidden, newInode({ mode: S_IFCHR, mtimeNs: entry.mtimeNs }));
   }
 
   #add(parent: Inode, base: string, inode: Inode): void {
@@ -211,7 +205,7 @@ export class LayerTree implements TarSink {
   #make(name: string, entry: TarEntry): Inode {
     const { parent, base } = this.#locate(name, entry);
     if (childrenOf(parent).has(base)) throw refused(entry, 'goes through a link that leads nowhere');
-    const made = folder(0o755, entry.mtimeNs);
+    const made = folder(parent, entry.mtimeNs);
     this.#add(parent, base, made);
     return made;
   }
@@ -234,8 +228,8 @@ export class LayerTree implements TarSink {
       }
       const next = childrenOf(path.at(-1) as Inode).get(part);
       if (next === undefined) return undefined;
-      if (next.content.kind === 'link') {
-        const target = next.content.target.toString('latin1');
+      if (next.target !== undefined) {
+        const target = next.target.toString('latin1');
         links++;
         if (target.startsWith('/') || links > LINKS_MAX)
           throw refused(entry, 'leads out of the root through a link');
@@ -255,16 +249,27 @@ function makeOpaque(inode: Inode): void {
   inode.xattrs = new Map([...inode.xattrs, [OPAQUE_XATTR, OPAQUE]]);
 }
 
-const folder = (mode: number, mtimeNs: bigint): Inode => ({
-  mode: S_IFDIR | mode,
-  uid: 0,
-  gid: 0,
-  mtimeNs,
-  xattrs: NO_XATTRS,
+/** Always of the same shape. */
+const newInode = (facts: Partial<Inode> & Pick<Inode, 'mode' | 'mtimeNs'>): Inode => ({
+  mode: facts.mode,
+  uid: facts.uid ?? 0,
+  gid: facts.gid ?? 0,
+  mtimeNs: facts.mtimeNs,
+  xattrs: facts.xattrs ?? NO_XATTRS,
   links: 0,
-  children: new Map(),
-  content: { kind: 'none' },
+  children: facts.children,
+  parent: facts.parent,
+  target: facts.target,
+  major: facts.major ?? 0,
+  minor: facts.minor ?? 0,
+  sizeBytes: facts.sizeBytes ?? 0,
+  bodyOffset: facts.bodyOffset ?? 0,
+  sparse: facts.sparse,
+  at: 0,
 });
+
+const folder = (parent: Inode | undefined, mtimeNs: bigint): Inode =>
+  newInode({ mode: S_IFDIR | 0o755, mtimeNs, children: new Map(), parent });
 
 const childrenOf = (inode: Inode): Map<string, Inode> => inode.children as Map<string, Inode>;
 
@@ -281,8 +286,8 @@ function forget(inode: Inode): void {
   for (const child of inode.children?.values() ?? []) forget(child);
 }
 
-const isWhiteout = ({ mode, content }: Inode): boolean =>
-  (mode & S_IFMT) === S_IFCHR && content.kind === 'device' && content.major === 0 && content.minor === 0;
+const isWhiteout = ({ mode, major, minor }: Inode): boolean =>
+  (mode & S_IFMT) === S_IFCHR && major === 0 && minor === 0;
 
 /** Those that a file system on a disk would take. @throws NotExpressible for what the kernel judges when it is set */
 function xattrsOf(entry: TarEntry): ReadonlyMap<string, Buffer> {
@@ -295,15 +300,4 @@ function xattrsOf(entry: TarEntry): ReadonlyMap<string, Buffer> {
       kept.set(name, value);
   }
   return kept;
-}
-
-/** Where in the archive a file's data is: its body is stored in one piece, without its holes. */
-function extentsOf({ sizeBytes, sparse }: TarEntry, bodyOffset: number): Extent[] {
-  const segments: readonly SparseSegment[] = sparse ?? [{ offset: 0, length: sizeBytes }];
-  let archiveOffset = bodyOffset;
-  return segments.flatMap(({ offset, length }) => {
-    const extent = { offset, archiveOffset, length };
-    archiveOffset += length;
-    return length === 0 ? [] : [extent];
-  });
 }
