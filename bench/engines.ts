@@ -210,13 +210,17 @@ class DaemonUnderTest implements Engine {
   }
 }
 
-/** ext4 as Debian makes it, in a file beside. */
+/** ext4 as Debian makes it, in a file beside, whose own pages in memory do not come between it and the disk. */
 async function mountFreshDisk(root: string): Promise<void> {
   const image = `${root}.ext4`;
   await rm(image, { force: true });
   await mustRun(['truncate', '--size', '8G', image]);
   await mustRun(['mkfs.ext4', '-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0', image]);
   await mustRun(['mount', '-o', 'loop', image, root]);
+  const device = (
+    await mustRun(['losetup', '--noheadings', '--output', 'NAME', '--associated', image])
+  ).stdout.trim();
+  await mustRun(['losetup', '--direct-io=on', device]);
 }
 
 /** What a daemon leaves when it ends: its mounts, its bridge, its cgroup, its folders. */

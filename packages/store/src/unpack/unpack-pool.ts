@@ -17,7 +17,7 @@ export interface LayerRequest extends Omit<LayerJob, 'control'> {
   readonly onProgress?: ((readBytes: number) => void) | undefined;
 }
 
-const IDLE_MS = 2_000;
+const IDLE_MS = 10_000;
 const PROGRESS_MS = 100;
 
 /** Threads that unpack layers. They start when there is work and end soon after, so an idle daemon has none. */
