@@ -16,7 +16,7 @@ export interface Environment extends AsyncDisposable {
    * @throws FailedPrecondition while another one runs
    */
   invoke(invocation: Invocation, options: { readonly signal: AbortSignal }): Promise<Outcome>;
-  /** Stops its processes until the next invocation. */
+  /** Stops its processes until the next invocation, as soon as all of them wait for it. When, is for whoever holds it to say. */
   freeze(): Promise<void>;
   /** Resolves when it is of no use any more, whatever the cause: its process ended, or it was disposed. */
   readonly ended: Promise<void>;

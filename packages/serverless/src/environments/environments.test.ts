@@ -400,6 +400,19 @@ describe('environments', () => {
       );
     });
 
+    it('is frozen as soon as that is asked', async () => {
+      await using environment = await open(node('exports.handler = async () => 1;'));
+      const durationsMs: number[] = [];
+      for (let i = 0; i < 10; i++) {
+        await environment.invoke(invocation({}), { signal });
+        const startedAtMs = performance.now();
+        await environment.freeze();
+        durationsMs.push(performance.now() - startedAtMs);
+      }
+      // On a busy machine the most take longer.
+      assert.ok(Math.min(...durationsMs) < 15, `it took ${durationsMs.map(Math.round)} ms`);
+    });
+
     it('runs one invocation at a time', async () => {
       await using environment = await open(
         node(`exports.handler = async () => new Promise((resolve) => setTimeout(resolve, 300));`),

@@ -92,6 +92,22 @@ describe('the Runtime, Extensions and Telemetry APIs', () => {
     assert.match(log, /event SHUTDOWN spindown/);
   });
 
+  it('hold nobody longer than the time-out of the function when an extension does not come back', async () => {
+    const register = `
+      const { headers } = await call('POST', '/2020-01-01/extension/register', { 'Lambda-Extension-Name': 'watcher' }, JSON.stringify({ events: ['INVOKE'] }));
+      await call('GET', '/2020-01-01/extension/event/next', { 'Lambda-Extension-Identifier': headers['lambda-extension-identifier'] });
+      setInterval(() => {}, 1000);`;
+    await using environment = await open(
+      { 'index.js': 'exports.handler = async () => 1;' },
+      { layers: [bench.folder({ 'extensions/watcher': extension(register) })], timeoutMs: 1_000 },
+    );
+    assert.equal((await environment.invoke(invocation({}), { signal })).kind, 'response');
+    const freezing = environment.freeze();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal((await environment.invoke(invocation({}), { signal })).kind, 'timeout');
+    await freezing;
+  });
+
   it('fail an initialisation whose extension fails', async () => {
     const layers = [bench.folder({ 'extensions/watcher': extension('process.exit(4);') })];
     await using environment = await open({ 'index.js': `exports.handler = async () => 1;` }, { layers });

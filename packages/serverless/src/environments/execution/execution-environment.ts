@@ -12,8 +12,6 @@ import type { Plan } from './plan.ts';
 import { reportMetrics } from './platform-events.ts';
 import { type Ending, type InitResult, judge, startError } from './verdict.ts';
 
-/** How long it stays awake after an invocation: one that is busy is not frozen and thawed each time. */
-export const FREEZE_LINGER_MS = 25;
 /** Initialisation on demand; what takes longer begins anew with the first invocation. */
 const MAX_INIT_MS = 10_000;
 /** What extensions get to end in. */
@@ -57,7 +55,6 @@ export class ExecutionEnvironment implements Environment {
   #disposal: Promise<void> | undefined;
   #isFrozen = false;
   #freezing: Promise<void> | undefined;
-  #linger: { readonly timer: Disposable; readonly over: () => void } | undefined;
 
   constructor(context: ExecutionContext, plan: Plan, options: ExecutionOptions) {
     const { version, runtime } = plan;
@@ -106,7 +103,6 @@ export class ExecutionEnvironment implements Environment {
       );
     }
     this.#isBusy = true;
-    this.#endLinger();
     try {
       await this.#freezing;
       if (this.#isFrozen) await this.#instance?.sandbox.thaw();
@@ -126,42 +122,27 @@ export class ExecutionEnvironment implements Environment {
   }
 
   async freeze(): Promise<void> {
+    const instance = this.#instance;
     // A debugger would be frozen with it.
-    if (this.#options.isDebugged || this.#isBusy || this.#isFrozen || this.#isSpent) return;
-    if (this.#linger !== undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#context.clock.timer(FREEZE_LINGER_MS, () => {
-      this.#linger = undefined;
-      this.#freezing = this.#freezeNow().finally(() => {
-        this.#freezing = undefined;
-        resolve();
-      });
+    if (instance === undefined || this.#options.isDebugged) return;
+    // One whose extensions still work on the last invocation is frozen when they ask for the next.
+    if (!instance.session.isIdle) await Promise.race([instance.session.untilIdle(), this.#exit]);
+    if (this.#isBusy || this.#isFrozen || this.#isSpent) return;
+    this.#freezing ??= this.#freezeNow(instance).finally(() => {
+      this.#freezing = undefined;
     });
-    this.#linger = { timer, over: resolve };
-    await promise;
+    await this.#freezing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isSpent = true;
-    this.#endLinger();
     this.#disposal ??= this.#drop('spindown').then(() => this.#end.resolve());
     await this.#disposal;
   }
 
-  #endLinger(): void {
-    this.#linger?.timer[Symbol.dispose]();
-    this.#linger?.over();
-    this.#linger = undefined;
-  }
-
-  async #freezeNow(): Promise<void> {
-    const instance = this.#instance;
-    // One whose extensions still work on the last invocation is frozen when they ask for the next.
-    if (instance === undefined || this.#isBusy) return;
-    await Promise.race([instance.session.untilIdle(), this.#exit]);
-    if (this.#isBusy || this.#isSpent) return;
+  async #freezeNow({ sandbox }: Instance): Promise<void> {
     try {
-      await instance.sandbox.freeze();
+      await sandbox.freeze();
       this.#isFrozen = true;
     } catch (error) {
       this.#context.logger.warn(
@@ -322,6 +303,7 @@ export class ExecutionEnvironment implements Environment {
     const { session, sandbox, telemetry } = instance;
     const { clock } = this.#context;
     if (session.extensions.wantShutdown) {
+      await this.#freezing;
       if (this.#isFrozen) await sandbox.thaw();
       session.extensions.shutDown(reason, clock.nowMs() + SHUTDOWN_MS);
       await telemetry.flush();
