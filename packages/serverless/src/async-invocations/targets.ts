@@ -14,23 +14,24 @@ export function eventTargets(parts: {
   const { catalog, acceptor, queues, random } = parts;
   return {
     async send(arn, body, { attributes, groupId, hops }) {
-      if (targetService(arn) === 'lambda') {
-        const target = catalog.resolve(arn);
+      const { service, region } = parseTarget(arn);
+      if (service === 'lambda') {
+        const target = catalog.resolve(arn, undefined, region);
         await acceptor.accept({ target, requestId: newUuid(random), payload: Buffer.from(body), hops });
       } else {
         await queues.send(arn, { body, attributes, groupId });
       }
     },
-    check: (arn) => void targetService(arn),
+    check: (arn) => void parseTarget(arn),
   };
 }
 
-const TARGET = /^arn:[\w-]+:(lambda|sqs):[\w-]*:\d{12}:(.+)$/;
+const TARGET = /^arn:[\w-]+:(lambda|sqs):([\w-]*):\d{12}:(.+)$/;
 
-function targetService(arn: string): 'lambda' | 'sqs' {
-  const [, service, resource] = TARGET.exec(arn) ?? [];
-  if (service === 'sqs') return service;
-  if (service === 'lambda' && resource?.startsWith('function:')) return service;
+function parseTarget(arn: string): { readonly service: 'lambda' | 'sqs'; readonly region: string } {
+  const [, service, region = '', resource] = TARGET.exec(arn) ?? [];
+  if (service === 'sqs') return { service, region };
+  if (service === 'lambda' && resource?.startsWith('function:')) return { service, region };
   throw awsError(
     'InvalidArgument',
     'InvalidParameterValueException',

@@ -57,10 +57,11 @@ export function testFunctions(functions: Record<string, TestFunction>, nowMs: ()
   const runs: TestRun[] = [];
   const byName = new Map(Object.entries(functions));
   const catalog: Pick<FunctionCatalog, 'resolve' | 'reservedConcurrency' | 'eventInvokeConfig'> = {
-    resolve: (reference, qualifier): ResolvedFunction => {
+    resolve: (reference, qualifier, region = 'us-east-1'): ResolvedFunction => {
       const name = reference.split(':function:').at(-1)?.split(':')[0] ?? '';
       if (!byName.has(name)) {
-        throw awsError('NotFound', 'ResourceNotFoundException', `Function not found: ${reference}`);
+        const arn = `arn:aws:lambda:${region}:000000000000:function:${name}`;
+        throw awsError('NotFound', 'ResourceNotFoundException', `Function not found: ${arn}`);
       }
       const version = testVersion(name);
       return { version, qualifier, invokedArn: version.functionArn };

@@ -199,7 +199,10 @@ test('what a mapping cannot be is refused', async () => {
     world.call('CreateEventSourceMapping', { EventSourceArn: ARN, FunctionName: 'work', ...input });
   await assert.rejects(create({}), /The specified queue does not exist/);
   world.queues.create('work', {}, {}, testCall());
-  await assert.rejects(create({ FunctionName: 'none' }), named('ResourceNotFoundException'));
+  await assert.rejects(create({ FunctionName: 'none' }), {
+    reason: 'ResourceNotFoundException',
+    message: 'Function not found: arn:aws:lambda:eu-central-1:000000000000:function:none',
+  });
   await assert.rejects(create({ BatchSize: 11 }), /batch window in seconds must be greater than 0/);
   await assert.rejects(create({ BatchSize: 0 }), named('InvalidParameterValueException'));
   await assert.rejects(create({ ScalingConfig: { MaximumConcurrency: 1 } }), /MaximumConcurrency 1/);

@@ -49,8 +49,9 @@ export const eventSourceOperations = (mappings: EventSourceMappings): AwsOperati
   ),
   operation<ListEventSourceMappingsRequest, ListEventSourceMappingsResponse>(
     'ListEventSourceMappings',
-    (input, { accountId }) => {
-      const all = mappings.list({ functionReference: input.FunctionName, sourceArn: input.EventSourceArn });
+    (input, { accountId, region }) => {
+      const { FunctionName: functionReference, EventSourceArn: sourceArn } = input;
+      const all = mappings.list({ functionReference, sourceArn, region });
       const rest = all.filter(({ mapping }) => mapping.uuid > (input.Marker ?? ''));
       const page = rest.slice(0, Math.min(input.MaxItems ?? 100, 100));
       return {

@@ -232,10 +232,10 @@ export class MappingRunner implements AsyncDisposable {
     take: (target: ResolvedFunction) => Promise<T>,
   ): Promise<T> {
     const { catalog, logger } = this.#parts;
-    const { functionName, qualifier, uuid } = this.#mapping;
+    const { functionName, qualifier, region, uuid } = this.#mapping;
     for (let refusals = 0; ; refusals++) {
       try {
-        const taken = await take(catalog.resolve(functionName, qualifier));
+        const taken = await take(catalog.resolve(functionName, qualifier, region));
         this.#window = nextWindow(this.#window, 'succeeded', this.#maxWindow);
         return taken;
       } catch (error) {

@@ -98,6 +98,10 @@ test('a target that is not there is tried again, and then told to the dead lette
   });
   assert.equal(message?.attributes.RETRY_ATTEMPTS?.StringValue, '3');
   assert.equal(message?.attributes.ERROR_CODE?.StringValue, 'ResourceNotFoundException');
+  assert.equal(
+    message?.attributes.ERROR_MESSAGE?.StringValue,
+    `Function not found: ${FUNCTION.replace('tick', 'none')}`,
+  );
 });
 
 test('schedules are changed, listed, disabled and deleted', async () => {

@@ -86,7 +86,7 @@ export class EventSourceMappings implements AsyncDisposable {
     const { functionReference, ...settings } = request;
     const mapping = this.#checked({
       ...settings,
-      ...this.#resolve(functionReference),
+      ...this.#resolve(functionReference, request.region),
       uuid: newUuid(this.#parts.random),
       modifiedAtMs: this.#parts.clock.nowMs(),
     });
@@ -128,11 +128,12 @@ export class EventSourceMappings implements AsyncDisposable {
   list(filter: {
     readonly functionReference?: string | undefined;
     readonly sourceArn?: string | undefined;
+    readonly region?: string | undefined;
   }): MappingView[] {
     const functionArn =
       filter.functionReference === undefined
         ? undefined
-        : this.#resolve(filter.functionReference).functionArn;
+        : this.#resolve(filter.functionReference, filter.region).functionArn;
     return [...this.#mappings.values()]
       .filter((mapping) => functionArn === undefined || mapping.functionArn === functionArn)
       .filter(
@@ -153,7 +154,7 @@ export class EventSourceMappings implements AsyncDisposable {
     const mapping = this.#checked({
       ...before,
       ...settings,
-      ...(functionReference !== undefined && this.#resolve(functionReference)),
+      ...(functionReference !== undefined && this.#resolve(functionReference, before.region)),
       modifiedAtMs: this.#parts.clock.nowMs(),
     });
     this.#records.save(mapping);
@@ -190,8 +191,11 @@ export class EventSourceMappings implements AsyncDisposable {
     this.#runners.clear();
   }
 
-  #resolve(reference: string): Pick<Mapping, 'functionArn' | 'functionName' | 'qualifier'> {
-    const { version, qualifier } = this.#parts.catalog.resolve(reference);
+  #resolve(
+    reference: string,
+    region: string | undefined,
+  ): Pick<Mapping, 'functionArn' | 'functionName' | 'qualifier'> {
+    const { version, qualifier } = this.#parts.catalog.resolve(reference, undefined, region);
     const functionArn = qualifier === undefined ? version.functionArn : `${version.functionArn}:${qualifier}`;
     return { functionArn, functionName: version.name, qualifier };
   }
@@ -214,7 +218,7 @@ export class EventSourceMappings implements AsyncDisposable {
         );
       }
       const functionSeconds =
-        catalog.resolve(mapping.functionName, mapping.qualifier).version.timeoutMs / 1000;
+        catalog.resolve(mapping.functionName, mapping.qualifier, mapping.region).version.timeoutMs / 1000;
       if (timeoutSeconds < functionSeconds) {
         throw awsError(
           'InvalidArgument',

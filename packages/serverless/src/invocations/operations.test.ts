@@ -96,6 +96,16 @@ describe('Invoke', () => {
     assert.match(Buffer.from(LogResult, 'base64').toString(), /^START RequestId: request-1/);
   });
 
+  it('tells of a function that is not there by its name in the region that was called', async (t) => {
+    const { run1 } = await open(t);
+    for (const operation of ['Invoke', 'InvokeAsync', 'InvokeWithResponseStream']) {
+      await assert.rejects(run1(operation)({ FunctionName: 'none' }), {
+        reason: 'ResourceNotFoundException',
+        message: 'Function not found: arn:aws:lambda:eu-central-1:000000000000:function:none',
+      });
+    }
+  });
+
   it('runs nothing for a DryRun', async (t) => {
     const { invoke, used } = await open(t);
     assert.equal((await invoke({ InvocationType: 'DryRun' })).StatusCode, 204);

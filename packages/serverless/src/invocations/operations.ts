@@ -45,7 +45,7 @@ async function invoke(
 ): Promise<InvocationResponse> {
   const kind = input.InvocationType ?? 'RequestResponse';
   requireOneOf('invocationType', kind, ['RequestResponse', 'Event', 'DryRun']);
-  const target = resolve(catalog, input);
+  const target = resolve(catalog, input, call);
   if (kind === 'DryRun') return { StatusCode: 204, ExecutedVersion: target.version.version };
   const payload = checkPayload(input.Payload, kind);
   const request = {
@@ -74,9 +74,10 @@ async function invoke(
 async function invokeAsync(
   { catalog, acceptor }: InvokeContext,
   input: InvokeAsyncCommandInput,
-  { requestId, traceId }: AwsCall,
+  call: AwsCall,
 ): Promise<InvokeAsyncResponse> {
-  const target = resolve(catalog, input);
+  const target = resolve(catalog, input, call);
+  const { requestId, traceId } = call;
   const payload = checkPayload(await readBlob(input.InvokeArgs), 'Event');
   await acceptor.accept({ target, requestId, payload, traceId });
   return { Status: 202 };
@@ -90,7 +91,7 @@ async function invokeWithResponseStream(
 ): Promise<InvokeWithResponseStreamResponse> {
   const kind = input.InvocationType ?? 'RequestResponse';
   requireOneOf('invocationType', kind, ['RequestResponse', 'DryRun']);
-  const target = resolve(catalog, input);
+  const target = resolve(catalog, input, call);
   const ExecutedVersion = target.version.version;
   if (kind === 'DryRun') return { StatusCode: 204, ExecutedVersion };
   const request = {
@@ -139,7 +140,8 @@ function errorOf(payload: Uint8Array, functionError: string) {
 const resolve = (
   catalog: FunctionCatalog,
   { FunctionName, Qualifier }: { FunctionName: string | undefined; Qualifier?: string | undefined },
-): ResolvedFunction => catalog.resolve(FunctionName ?? '', Qualifier);
+  { region }: AwsCall,
+): ResolvedFunction => catalog.resolve(FunctionName ?? '', Qualifier, region);
 
 const logResult = (tail: string): string => Buffer.from(tail).toString('base64');
 

@@ -41,10 +41,11 @@ export class MemoryCatalog implements FunctionCatalog {
     for (const { version } of all) this.#tell(version.name);
   }
 
-  resolve(reference: string, qualifier?: string): ResolvedFunction {
+  resolve(reference: string, qualifier?: string, region = 'us-east-1'): ResolvedFunction {
     const version = this.#versions.get(reference);
     if (version === undefined) {
-      throw awsError('NotFound', 'ResourceNotFoundException', `Function not found: ${reference}`);
+      const arn = `arn:aws:lambda:${region}:000000000000:function:${reference}`;
+      throw awsError('NotFound', 'ResourceNotFoundException', `Function not found: ${arn}`);
     }
     return { version, qualifier, invokedArn: version.functionArn };
   }
