@@ -3,16 +3,28 @@
  * `check` (types, lint, architecture), `unit` (beside the code), `integration` (real clients against real
  * daemons), `conformance` (specifications, against daemons), `e2e` (script/run). Without a part, all of them. A last
  * argument that is no part is a pattern: only files whose path holds it, and `NAME:TEXT` only tests whose name holds
- * TEXT.
+ * TEXT. A pattern that nothing matches is a failure.
  */
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { run } from 'node:test';
 
 const root = new URL('..', import.meta.url).pathname;
 const PARTS = ['check', 'unit', 'integration', 'conformance', 'e2e'] as const;
 type Part = (typeof PARTS)[number];
+
+/** Where the tests of each part are. */
+const GLOBS: Readonly<Record<Part, string>> = {
+  check: 'test/architecture/**/*.test.ts',
+  unit: 'packages/*/src/**/*.test.ts',
+  integration: 'test/integration/**/*.test.ts',
+  conformance: 'test/conformance/**/*.test.ts',
+  e2e: 'test/e2e/**/*.test.ts',
+};
+
+/** A test or a suite, and its name where that is written down. Methods are others', as a regular expression's. */
+const TEST = /(?<![.\w])(?:test|it|describe)(?:\.\w+)?\(\s*(?:(['"`])((?:\\.|(?!\1)[^\\])*)\1)?/g;
 
 interface Tally {
   passed: number;
@@ -24,12 +36,20 @@ interface Tally {
 const tally: Tally = { passed: 0, failed: 0, skipped: 0, failures: [] };
 const startedAtMs = performance.now();
 const { parts, pattern } = parseArguments(process.argv.slice(2));
+const [filePattern = '', namePattern] = (pattern ?? '').split(/:(.*)/s);
+/** Tests that ran, with those that were skipped. */
+let testCount = 0;
 
 const stopped = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.abort());
 
 process.chdir(root);
+if (pattern !== undefined && parts.every((part) => select(part).length === 0)) {
+  process.stderr.write(`${describePattern()}\n`);
+  process.exit(1);
+}
 for (const part of parts) if (!stopped.signal.aborted) await runPart(part);
+if (namePattern !== undefined && testCount === 0) record('failed', describePattern());
 printSummary();
 process.exit(tally.failed === 0 && !stopped.signal.aborted ? 0 : 1);
 
@@ -48,19 +68,19 @@ async function runPart(part: Part): Promise<void> {
     case 'check':
       await runTool('types', ['npx', 'tsc', '--noEmit', '-p', '.']);
       await runTool('lint and format', ['npx', 'biome', 'check', '--error-on-warnings', '.']);
-      return runTests('architecture', 'test/architecture/**/*.test.ts', { concurrency: 1 });
+      return runTests(part, { concurrency: 1 });
     case 'unit':
-      return runTests('unit', 'packages/*/src/**/*.test.ts', { concurrency: 2 });
+      return runTests(part, { concurrency: 2 });
     case 'integration':
       await runTool('peers', ['script/peers']);
       // Two dockerds at once fight over the host's rules.
-      return runTests('integration', 'test/integration/**/*.test.ts', {
+      return runTests(part, {
         concurrency: process.env.SLIPWAY_TEST_ENGINE === 'dockerd' ? 1 : 2,
       });
     case 'conformance':
-      return runTests('conformance', 'test/conformance/**/*.test.ts', { concurrency: 2 });
+      return runTests(part, { concurrency: 2 });
     case 'e2e':
-      return runTests('e2e', 'test/e2e/**/*.test.ts', { concurrency: 1 });
+      return runTests(part, { concurrency: 1 });
   }
 }
 
@@ -79,13 +99,34 @@ async function runTool(name: string, [command = '', ...args]: readonly string[])
   if (code !== 0) process.stdout.write(indent(Buffer.concat(output).toString()));
 }
 
-async function runTests(part: string, glob: string, { concurrency }: { concurrency: number }): Promise<void> {
-  const [filePattern, namePattern] = (pattern ?? '').split(':');
-  const files = globSync(glob)
-    .filter((path) => path.includes(filePattern ?? ''))
+/** A part's files that the pattern means. */
+function select(part: Part): string[] {
+  return globSync(GLOBS[part])
+    .filter((path) => path.includes(filePattern))
+    .filter((path) => namePattern === undefined || mayName(readFileSync(path, 'utf8'), namePattern))
     .sort();
+}
+
+/**
+ * Whether a test of this source may hold `text` in its name, or in that of its suite. A file without any is not run: it
+ * would start its daemon for nothing, and one that is started within a suite that is left out is never stopped.
+ */
+function mayName(source: string, text: string): boolean {
+  return [...source.matchAll(TEST)].some(([, quote, name]) => {
+    const isKnown = name !== undefined && !(quote === '`' && name.includes('${'));
+    return !isKnown || name.replace(/\\(.)/g, '$1').includes(text);
+  });
+}
+
+function describePattern(): string {
+  const where = `${parts.join(', ')}: no file with "${filePattern}" in its path`;
+  return namePattern === undefined ? where : `${where} has a test with "${namePattern}" in its name`;
+}
+
+async function runTests(part: Part, { concurrency }: { concurrency: number }): Promise<void> {
+  const files = select(part);
   if (files.length === 0) return;
-  process.stdout.write(`\n${part}: ${files.length} files\n`);
+  process.stdout.write(`\n${part === 'check' ? 'architecture' : part}: ${files.length} files\n`);
   const problemsOf = new Map<string, string[]>();
   const events = run({
     files,
@@ -109,6 +150,7 @@ async function runTests(part: string, glob: string, { concurrency }: { concurren
     }
     if (type === 'test:summary' && data.file !== undefined) {
       const ok = data.success === true;
+      testCount += data.counts?.tests ?? 0;
       const counts = `${data.counts?.passed ?? 0}/${data.counts?.tests ?? 0}`;
       printLine(ok ? 'ok' : 'FAILED', `${file} ${counts}`, data.duration_ms ?? 0);
       if (!ok) process.stdout.write(indent((problemsOf.get(file) ?? []).join('')));
