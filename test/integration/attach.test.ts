@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { eventually, sleep } from './harness/command.ts';
 import { useEngine } from './harness/suite.ts';
@@ -133,4 +134,25 @@ test('a client that goes away leaves the container running', async () => {
   const linesBefore = (await mustDocker('logs', 'orphan')).length;
   await eventually('it goes on', async () => (await mustDocker('logs', 'orphan')).length > linesBefore);
   await mustDocker('rm', '-f', 'orphan');
+});
+
+test('a client that was killed leaves nothing in the daemon, though its container is silent and runs on', async () => {
+  const descriptors = () => readdirSync(`/proc/${engine.pid}/fd`).length;
+  await mustDocker('run', '-di', '--name', 'silent', 'busybox', 'sleep', '6000');
+  const kinds = [
+    ['attach', 'silent'],
+    ['attach', '--no-stdin', 'silent'],
+    ['exec', 'silent', 'sleep', '6000'],
+    ['logs', '-f', 'silent'],
+  ];
+  const before = descriptors();
+  for (const words of kinds) {
+    const clients = Array.from({ length: 16 }, () => engine.dockerInBackground(...words));
+    await eventually(`${words.join(' ')}: they are there`, () => descriptors() >= before + clients.length);
+    await sleep(500);
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    await eventually(`${words.join(' ')}: they are gone`, () => descriptors() <= before, 15_000);
+  }
+  assert.equal((await engine.inspect('silent')).State.Running, true);
+  await mustDocker('rm', '-f', 'silent');
 });

@@ -6,6 +6,9 @@ import type { Headers, HijackedConnection, HijackReply } from './reply.ts';
 
 /** How long a client may take to read the end of a hijacked connection and close its side. */
 const LINGER_MS = 2_000;
+/** How often it is looked whether a client is still there. */
+const LOOK_MS = 5_000;
+const NOTHING = new Uint8Array();
 
 export interface HijackContext {
   readonly clock: Clock;
@@ -23,6 +26,8 @@ export async function hijackSocket(
 ): Promise<void> {
   socket.write(upgradeHead(protocol, reply.contentType, context.headers));
   try {
+    // HTTP/2 has the socket to itself, and reads it all the time.
+    using _watch = protocol === 'h2c' ? undefined : watchClient(socket, context.clock);
     await reply.serve({ ...connectionOf(socket, socket, context.signal), socket });
   } finally {
     await endSocket(socket, context.clock);
@@ -45,6 +50,17 @@ export async function hijackResponse(
   } finally {
     response.end();
   }
+}
+
+/**
+ * A client that went looks like one that only ended its input, as docker's does at once where it has none, until it is
+ * written to; and a container may be silent for days. A write of nothing reaches nobody, and fails when nobody is there:
+ * the socket is closed by that.
+ */
+function watchClient(socket: Duplex, clock: Clock): Disposable {
+  return clock.interval(LOOK_MS, () => {
+    if (socket.writable && socket.writableLength === 0) socket.write(NOTHING);
+  });
 }
 
 function connectionOf(
@@ -75,6 +91,7 @@ function writeOrDrop(output: Writable, bytes: Uint8Array): Promise<void> {
 
 /** Ends our side, reads what still comes (closing over unread input would reset the connection), then closes. */
 export async function endSocket(socket: Duplex, clock: Clock): Promise<void> {
+  if (socket.destroyed) return;
   socket.end();
   socket.resume();
   if (!socket.writableFinished) await eitherOf(socket, 'finish', 'close');

@@ -7,24 +7,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SlipwayError, silentLogger, systemClock } from '@slipway/base';
+import { type Clock, SlipwayError, silentLogger, systemClock } from '@slipway/base';
+import { VirtualClock } from '@slipway/base/testing';
 import { z } from 'zod';
 import { readJson } from './body.ts';
 import { dockerDialect } from './dialects/docker.ts';
+import { endSocket } from './hijack.ts';
 import { empty, hijack, json, stream } from './reply.ts';
 import type { Route } from './route.ts';
 import { serve } from './server.ts';
 
 const RAW = 'application/vnd.docker.raw-stream';
 
-async function start(t: TestContext, routes: readonly Route[]): Promise<string> {
+async function start(t: TestContext, routes: readonly Route[], clock: Clock = systemClock): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'slipway-http-'));
   await chmod(folder, 0o700);
   const socketPath = join(folder, 's.sock');
   const server = await serve({
     listen: { socketPath },
     sites: [{ routes, dialect: dockerDialect('0.0.0') }],
-    clock: systemClock,
+    clock,
     logger: silentLogger,
   });
   t.after(async () => {
@@ -405,6 +407,46 @@ test('hijack: after the client’s half-close the server still writes all it has
   socket.end('POST /much HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
   await until(() => state.ended);
   assert.equal(state.text.split('\r\n\r\n')[1]?.length, 20 * chunk.length);
+});
+
+test('hijack: a client that went is noticed though nothing is written, one that ended its input is not gone', async (t) => {
+  const clock = new VirtualClock();
+  let signal: AbortSignal | undefined;
+  const silent: Route = {
+    method: 'POST',
+    path: '/silent',
+    handler: () =>
+      hijack(RAW, async (connection) => {
+        signal = connection.signal;
+        await new Promise((resolve) => connection.signal.addEventListener('abort', resolve));
+      }),
+  };
+  const socketPath = await start(t, [silent], clock);
+  for (const headers of ['Connection: Upgrade\r\nUpgrade: tcp\r\n', '']) {
+    const { socket, state, until } = await connect(socketPath);
+    socket.write(`POST /silent HTTP/1.1\r\nHost: d\r\n${headers}\r\n`);
+    await until(() => state.text.includes('\r\n\r\n'));
+    if (headers !== '') {
+      socket.end();
+      await clock.advance(60_000);
+      await sleep(20);
+      assert.equal(signal?.aborted, false);
+    }
+    socket.destroy();
+    await until(() => {
+      void clock.advance(10_000);
+      return signal?.aborted === true;
+    });
+    assert.doesNotMatch(state.text, /\r\n\r\n./s);
+  }
+});
+
+test('hijack: nothing is waited for at the end of a connection that was closed', async (t) => {
+  const socketPath = await start(t, []);
+  const { socket } = await connect(socketPath);
+  socket.destroy();
+  await once(socket, 'close');
+  await endSocket(socket, new VirtualClock());
 });
 
 test('hijack without an upgrade is a plain 200 whose end is the connection’s end', async (t) => {
