@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
-import { useEngine } from './harness/suite.ts';
+import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
 const mustDocker = engine.mustDocker.bind(engine);
@@ -105,4 +106,36 @@ test('system df counts images, containers and volumes', async () => {
   assert.match(text, /^Images 1 1$/m);
   assert.match(text, /^Containers 1 1$/m);
   assert.match(text, /^Local Volumes 0 0$/m);
+});
+
+test('inspect names the files of /etc that a running container sees', async () => {
+  const paths = async (name: string) => {
+    const { ResolvConfPath, HostnamePath, HostsPath } = await engine.inspect(name);
+    return [ResolvConfPath, HostnamePath, HostsPath];
+  };
+  const sleeper = ['busybox', 'sleep', '6000'];
+  await mustDocker('create', '--name', 'etc-shared', ...sleeper);
+  assert.deepEqual(await paths('etc-shared'), ['', '', '']);
+  await mustDocker('start', 'etc-shared');
+  await mustDocker('run', '-d', '--name', 'etc-sharing', '--network', 'container:etc-shared', ...sleeper);
+  for (const network of ['bridge', 'none', 'host', 'container:etc-shared', 'container:etc-sharing']) {
+    await mustDocker('run', '-d', '--name', 'etc', '--network', network, ...sleeper);
+    const named = await paths('etc');
+    const seen = await mustDocker('exec', 'etc', 'cat', '/etc/resolv.conf', '/etc/hostname', '/etc/hosts');
+    assert.equal(
+      named
+        .map((path) => readFileSync(path, 'utf8'))
+        .join('')
+        .trim(),
+      seen,
+      network,
+    );
+    await mustDocker('stop', '-t', '0', 'etc');
+    // Docker has the files until the container is removed; here they go with the run.
+    if (!onDockerd) assert.deepEqual(await paths('etc'), ['', '', '']);
+    await mustDocker('rm', 'etc');
+  }
+  await mustDocker('rm', '-f', 'etc-shared');
+  if (!onDockerd) assert.deepEqual(await paths('etc-sharing'), ['', '', '']);
+  await mustDocker('rm', '-f', 'etc-sharing');
 });

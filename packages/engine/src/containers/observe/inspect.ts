@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import type { ContainerConfig, HostConfig } from '@slipway/api/docker';
 import { formatTimeNs } from '@slipway/base';
 import { MASKED_PATHS, READONLY_PATHS } from '@slipway/runtime';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
+import { networkFile } from '../run/networking.ts';
 import { logPath } from '../run/start.ts';
-import { isRunning } from '../state.ts';
 import { toDockerState } from './docker-state.ts';
 import { keySet, mountToWire, networksToWire, portMapToWire } from './wire.ts';
 
@@ -17,7 +16,6 @@ export async function inspectContainer(
 ): Promise<Record<string, unknown>> {
   const { definition } = container;
   const { config, hostConfig } = definition;
-  const runFile = (name: string) => (isRunning(container.state) ? join(container.bundle, name) : '');
   const layers = await context.snapshots.mounts(definition.id).catch(() => undefined);
   return {
     Id: definition.id,
@@ -26,9 +24,9 @@ export async function inspectContainer(
     Args: definition.args.slice(1),
     State: toDockerState(container),
     Image: definition.imageId,
-    ResolvConfPath: runFile('resolv.conf'),
-    HostnamePath: runFile('hostname'),
-    HostsPath: runFile('hosts'),
+    ResolvConfPath: networkFile(context, container, 'resolv.conf') ?? '',
+    HostnamePath: networkFile(context, container, 'hostname') ?? '',
+    HostsPath: networkFile(context, container, 'hosts') ?? '',
     LogPath: hostConfig.LogConfig?.Type === 'none' ? '' : logPath(container),
     Name: `/${definition.name}`,
     RestartCount: container.restartCount,

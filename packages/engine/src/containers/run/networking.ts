@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@slipway/api/docker';
-import { SlipwayError, shortId } from '@slipway/base';
+import { type HostPath, SlipwayError, shortId } from '@slipway/base';
 import { type EndpointRequest, formatHosts, formatResolvConf, type NetworkSandbox } from '@slipway/network';
 import type { NamespaceMode, SpecMount } from '@slipway/runtime';
 import type { Container } from '../container.ts';
@@ -129,6 +129,27 @@ export function joined(
 
 const FILES = ['resolv.conf', 'hostname', 'hosts'] as const;
 
+/** Where they are: with whom the container shares its network. @throws NotFound, Conflict when that one does not run */
+function filesBundle(context: ContainerContext, { definition, bundle }: Container): HostPath {
+  const mode = definition.hostConfig.NetworkMode ?? '';
+  return mode.startsWith('container:') ? filesBundle(context, joined(context, mode, 'network')) : bundle;
+}
+
+/** The path of one of them; undefined while there is none. */
+export function networkFile(
+  context: ContainerContext,
+  container: Container,
+  name: (typeof FILES)[number],
+): string | undefined {
+  if (!isRunning(container.state)) return undefined;
+  try {
+    return join(filesBundle(context, container), name);
+  } catch {
+    // Whose files they are has ended before it.
+    return undefined;
+  }
+}
+
 /** Writes `/etc/hosts`, `hostname` and `resolv.conf` of one run; answers how to mount them. */
 export async function writeNetworkFiles(
   context: ContainerContext,
@@ -136,8 +157,7 @@ export async function writeNetworkFiles(
   sandbox: NetworkSandbox | undefined,
 ): Promise<SpecMount[]> {
   const { definition, bundle } = container;
-  const mode = definition.hostConfig.NetworkMode ?? '';
-  const source = mode.startsWith('container:') ? joined(context, mode, 'network').bundle : bundle;
+  const source = filesBundle(context, container);
   if (source === bundle) {
     const contents: Record<(typeof FILES)[number], string> = {
       hostname: `${definition.config.Hostname || (await hostHostname())}\n`,
