@@ -1,5 +1,3 @@
-import type { Contender } from './figure.ts';
-
 /** What one contender gave for one figure. The unit is the figure's. */
 export interface Samples {
   readonly values: readonly number[];
@@ -18,7 +16,7 @@ export function summarize(values: readonly number[]): Samples {
  * Measures the contenders in turns, so that what else goes on in the machine meets all of them; who is first changes
  * from round to round. The first round warms up and is not counted, unless `warmUp` is false.
  */
-export async function inTurns<C extends Contender>(
+export async function inTurns<C extends { readonly name: string }>(
   contenders: readonly C[],
   rounds: number,
   measure: (contender: C) => Promise<number>,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { mustRun, sleep } from '../../test/integration/harness/command.ts';
 import { peers } from '../../test/integration/harness/peers.ts';
 import type { Figure, Goal, MeasureOptions } from '../figure.ts';
-import { FUNCTIONS, type FunctionsContender, type Runtime } from '../groups/functions.ts';
+import { FUNCTIONS, type FunctionsContender, type Runtime } from '../functions.ts';
 import { proportionalBytes } from '../processes.ts';
 import { type Samples, summarize } from '../samples.ts';
 

@@ -1,13 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** One TypeScript file of a package, and what it imports, types included. */
-export interface SourceFile {
+/** A TypeScript file, and what it imports, types included. */
+export interface TypeScriptFile {
   /** Relative to the checkout, e.g. `packages/base/src/clock.ts`. */
   readonly path: string;
-  readonly packageName: string;
   readonly text: string;
   readonly imports: readonly string[];
+}
+
+/** One of a package. */
+export interface SourceFile extends TypeScriptFile {
+  readonly packageName: string;
 }
 
 export const checkoutRoot = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');
@@ -19,14 +23,19 @@ const IMPORT =
 export function readSourceFiles(): SourceFile[] {
   const packagesRoot = join(checkoutRoot, 'packages');
   return readdirSync(packagesRoot).flatMap((packageName) =>
-    readdirSync(join(packagesRoot, packageName, 'src'), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-      .map((entry) => {
-        const path = join(entry.parentPath, entry.name);
-        const text = readFileSync(path, 'utf8');
-        return { path: path.slice(checkoutRoot.length + 1), packageName, text, imports: importsOf(text) };
-      }),
+    readTypeScriptFiles(join('packages', packageName, 'src')).map((file) => ({ ...file, packageName })),
   );
+}
+
+/** Every `.ts` file under a folder of the checkout. */
+export function readTypeScriptFiles(folder: string): TypeScriptFile[] {
+  return readdirSync(join(checkoutRoot, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const text = readFileSync(path, 'utf8');
+      return { path: path.slice(checkoutRoot.length + 1), text, imports: importsOf(text) };
+    });
 }
 
 export const isTest = (file: SourceFile): boolean => /\.test\.ts$|\/testing\//.test(file.path);
