@@ -76,6 +76,7 @@ export async function openServerless(
   const disks = new TemporaryDisks({
     root: below('disks'),
     shimPath,
+    clock,
     logger: logger.child({ part: 'environments' }),
   });
   const environments = stack.use(

@@ -77,7 +77,14 @@ export interface FunctionsBench extends AsyncDisposable {
 export async function openFunctionsBench(
   name: string,
   runtimes: readonly string[],
-  { logger = silentLogger, hasDisks = true }: { logger?: Logger; hasDisks?: boolean } = {},
+  {
+    logger = silentLogger,
+    diskProgram = join(SHIM, 'build/slipway-shim'),
+  }: {
+    readonly logger?: Logger;
+    /** In the shim's place where it makes disks. */
+    readonly diskProgram?: string;
+  } = {},
 ): Promise<FunctionsBench> {
   execFileSync(join(SHIM, 'build.sh'), { stdio: 'ignore' });
   await using stack = new AsyncDisposableStack();
@@ -160,7 +167,8 @@ export async function openFunctionsBench(
   const shimPath = hostPath(join(SHIM, 'build/slipway-shim'));
   const disks = new TemporaryDisks({
     root: hostPath(join(root, 'data/disks')),
-    shimPath: hasDisks ? shimPath : hostPath('/bin/false'),
+    shimPath: hostPath(diskProgram),
+    clock: systemClock,
     logger,
   });
   const compute = new LocalCompute({ containers, networks, networking, runtime, disks });

@@ -59,7 +59,10 @@ export interface Sandbox extends AsyncDisposable {
   readonly id: string;
   /** Resolves when its first process has ended and all that it wrote was delivered. Never rejects. */
   readonly exited: Promise<SandboxExit>;
-  /** Puts folders in place, and sets what was left open when it was started without a function. */
+  /**
+   * Puts folders in place, and sets what was left open when it was started without a function.
+   * @throws Unavailable when it cannot become what is asked for, and one that is started for that can
+   */
   complete(options: CompleteOptions): Promise<void>;
   /** A share of one processor for each 1,769 MB, or all that there is, as during initialisation. */
   limitCpu(limit: 'by-memory' | 'none'): void;

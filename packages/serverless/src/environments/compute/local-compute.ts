@@ -248,7 +248,7 @@ class LocalSandbox implements Sandbox {
     if (this.#tmp.sizeMb === sizeMb) return {};
     const tmpTemplate = await this.#tmp.disks.template(sizeMb);
     if (tmpTemplate !== undefined) return { tmpTemplate };
-    throw new SlipwayError('Unavailable', `there is no disk of ${sizeMb} MB for ${TMP}; the log says why`);
+    throw new SlipwayError('Unavailable', `there is no disk of ${sizeMb} MB for ${TMP}`);
   }
 
   limitCpu(limit: 'by-memory' | 'none'): void {

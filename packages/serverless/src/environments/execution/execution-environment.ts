@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { errorMessage, SlipwayError } from '@slipway/base';
+import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { FunctionVersion } from '../../functions/index.ts';
 import type { SandboxExit } from '../compute/compute.ts';
 import type { ColdStart, Environment, Invocation, Outcome, Report } from '../environment.ts';
@@ -169,7 +169,7 @@ export class ExecutionEnvironment implements Environment {
         functionVersion: this.version.version,
       },
     });
-    const instance = await this.#place();
+    const instance = await this.#place({ mayBePrepared: this.#plan.canBePrepared });
     const initBeganMs = clock.monotonicMs();
     const result = await this.#untilReady(instance, limitMs);
     const initMs = clock.monotonicMs() - initBeganMs;
@@ -193,13 +193,13 @@ export class ExecutionEnvironment implements Environment {
     return result;
   }
 
-  /** A sandbox with the function in it, whose runtime has been told to start. */
-  async #place(): Promise<Instance> {
+  /** A sandbox with the function in it, whose runtime has been told to start. One that was prepared, where it can be. */
+  async #place({ mayBePrepared }: { readonly mayBePrepared: boolean }): Promise<Instance> {
     const { clock } = this.#context;
-    const { version, extensions, canBePrepared } = this.#plan;
+    const { version, extensions } = this.#plan;
     const beganMs = clock.monotonicMs();
     const output = this.#log.openOutput('function');
-    const prepared = canBePrepared ? this.#options.takePrepared() : undefined;
+    const prepared = mayBePrepared ? this.#options.takePrepared() : undefined;
     const isGated = extensions.length > 0;
     const instance = prepared ?? (await startInstance(this.#context, this.#plan, { gated: isGated, output }));
     instance.output = output;
@@ -213,13 +213,19 @@ export class ExecutionEnvironment implements Environment {
       accountId: version.accountId,
     });
     if (prepared !== undefined) {
-      await sandbox.complete({
-        name: `lambda-${version.name}`,
-        labels: labelsOf(this.#plan),
-        mounts: this.#plan.mounts,
-        tmpMb: version.ephemeralStorageMb,
-        memoryMb: version.memoryMb,
-      });
+      try {
+        await sandbox.complete({
+          name: `lambda-${version.name}`,
+          labels: labelsOf(this.#plan),
+          mounts: this.#plan.mounts,
+          tmpMb: version.ephemeralStorageMb,
+          memoryMb: version.memoryMb,
+        });
+      } catch (error) {
+        if (!isSlipwayError(error, 'Unavailable')) throw error;
+        await prepared[Symbol.asyncDispose]();
+        return await this.#place({ mayBePrepared: false });
+      }
     }
     await this.#startExtensions(instance);
     if (prepared !== undefined || isGated) {
