@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -12,6 +13,8 @@ const { mustDocker } = { mustDocker: engine.mustDocker.bind(engine) };
 
 const RUNS = 200;
 const AT_A_TIME = 8;
+/** Containers that are removed while they are started again. */
+const RESTARTED = 96;
 /** Connections that just closed, and files that a background task has open right now. */
 const DESCRIPTOR_SLACK = 3;
 const THREAD_SLACK = 1;
@@ -118,10 +121,10 @@ async function runOnce(index: number): Promise<void> {
   attached.destroy();
 }
 
-async function runMany(count: number): Promise<void> {
+async function runMany(count: number, run: (index: number) => Promise<void> = runOnce): Promise<void> {
   let next = 0;
   const work = async () => {
-    while (next < count) await runOnce(next++);
+    while (next < count) await run(next++);
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, work));
 }
@@ -265,4 +268,30 @@ test('a client that vanishes before its container starts leaves one that can be 
   await mustDocker('start', 'left');
   await mustDocker('rm', '-f', 'left');
   await assertFlat(before);
+});
+
+test('a container that is started again and again is stopped and removed whenever that is asked, on a busy machine', async () => {
+  const flags = ['-d', '--restart', 'always', '--network', 'none'];
+  const failing = ['busybox', 'sh', '-c', 'exit 1'];
+  // They take the processor from the daemon, so that a restart and what ends it meet.
+  const burners = Array.from({ length: 6 }, () => spawn('sh', ['-c', 'while :; do :; done']));
+  try {
+    const removeRestarted = async (index: number) => {
+      const name = `again-${index}`;
+      await mustDocker('run', '--name', name, ...flags, ...failing);
+      // The first restart begins 100 ms after the first end, the next one 200 ms after the second.
+      await sleep(60 + (index % 16) * 10);
+      if (index % 3 === 0) {
+        await mustDocker('stop', name);
+        const { State } = await engine.inspect(name);
+        assert.deepEqual([State.Status, State.Restarting], ['exited', false], name);
+      }
+      const removed = await engine.docker('rm', '-f', name);
+      assert.equal(removed.code, 0, `${name}: ${removed.stderr}`);
+    };
+    await runMany(RESTARTED, removeRestarted);
+  } finally {
+    for (const burner of burners) burner.kill('SIGKILL');
+  }
+  assert.equal(await mustDocker('ps', '-aq'), '');
 });

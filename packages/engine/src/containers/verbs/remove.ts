@@ -19,30 +19,48 @@ export interface RemoveOptions {
 export async function removeContainer(
   context: ContainerContext,
   container: Container,
-  { removeVolumes, force }: RemoveOptions,
+  options: RemoveOptions,
 ): Promise<void> {
-  const { name, id } = container.definition;
   if (container.state.status === 'removing') {
+    const { name } = container.definition;
     throw new SlipwayError('Conflict', `removal of container ${name} is already in progress`);
   }
-  if (force) {
-    await killForRemoval(context, container);
-  } else if (container.state.status === 'paused') {
+  if (!options.force) requireStopped(container);
+  // With force, as often as a start was on its way that it had to wait for.
+  do {
+    if (options.force) await killForRemoval(context, container);
+  } while (!(await removeStopped(context, container, options)));
+}
+
+/** Answers whether it is gone: not when it was started meanwhile. @throws Conflict for that without `force` */
+async function removeStopped(
+  context: ContainerContext,
+  container: Container,
+  { removeVolumes, force }: RemoveOptions,
+): Promise<boolean> {
+  const { id, name } = container.definition;
+  using _lock = await context.locks.acquire(id);
+  // `--rm` was quicker, or somebody else.
+  if (context.registry.findById(id) !== container) return true;
+  if (isRunning(container.state)) {
+    if (force) return false;
+    throw new SlipwayError('Conflict', `cannot remove container "${name}": it was started again meanwhile`);
+  }
+  await discardContainer(context, container, { removeVolumes });
+  return true;
+}
+
+function requireStopped({ state, definition: { name } }: Container): void {
+  if (state.status === 'paused') {
     throw new SlipwayError(
       'Conflict',
       `cannot remove container "${name}": container is paused and must be unpaused first`,
     );
-  } else if (isRunning(container.state) || container.state.status === 'restarting') {
+  }
+  if (isRunning(state) || state.status === 'restarting') {
     throw new SlipwayError(
       'Conflict',
-      `cannot remove container "${name}": container is ${container.state.status}: stop the container before removing or force remove`,
+      `cannot remove container "${name}": container is ${state.status}: stop the container before removing or force remove`,
     );
   }
-  using _lock = await context.locks.acquire(id);
-  // `--rm` was quicker, or somebody else.
-  if (context.registry.findById(id) !== container) return;
-  if (isRunning(container.state)) {
-    throw new SlipwayError('Conflict', `cannot remove container "${name}": it was started again meanwhile`);
-  }
-  await discardContainer(context, container, { removeVolumes });
 }

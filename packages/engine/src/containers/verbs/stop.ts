@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { isSlipwayError, SlipwayError } from '@slipway/base';
 import type { Container } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
-import { cancelRestart, forgetRestart } from '../run/restarts.ts';
+import { forgetRestart, takeBackRestart } from '../run/restarts.ts';
 import { startContainer } from '../run/start.ts';
 import { parseSignal } from '../signals.ts';
 import { type Ended, isRunning } from '../state.ts';
@@ -29,7 +29,7 @@ export async function stopContainer(
   options: StopOptions,
 ): Promise<void> {
   const signal = parseSignal(options.signal || container.definition.config.StopSignal || 'SIGTERM');
-  const waited = cancelRestart(container);
+  const waited = await takeBackRestart(context, container);
   markStopped(context, container);
   if (!isRunning(container.state)) {
     if (waited) return;
@@ -42,6 +42,7 @@ export async function stopContainer(
 /** Stops it because the daemon ends: its restart policy applies again when the next one starts. */
 export async function stopForShutdown(context: ContainerContext, container: Container): Promise<void> {
   forgetRestart(container);
+  if (container.state.status === 'restarting') await untilUnlocked(context, container);
   if (!isRunning(container.state)) return;
   const signal = parseSignal(container.definition.config.StopSignal || 'SIGTERM');
   await endRun(context, container, signal, timeoutSecondsOf(container, {}));
@@ -71,9 +72,14 @@ async function endRun(
     );
   }
   const end = await exited;
-  // The exit's own clean-up holds the lock: when it can be had, the clean-up is done.
-  (await context.locks.acquire(container.definition.id))[Symbol.dispose]();
+  // The exit's own clean-up holds the lock.
+  await untilUnlocked(context, container);
   return end;
+}
+
+/** Until what is being done with the container is done. */
+async function untilUnlocked(context: ContainerContext, { definition }: Container): Promise<void> {
+  (await context.locks.acquire(definition.id))[Symbol.dispose]();
 }
 
 async function endsWithin(context: ContainerContext, exited: Promise<unknown>, ms: number): Promise<boolean> {
@@ -141,7 +147,7 @@ export async function restartContainer(
   container: Container,
   options: StopOptions,
 ): Promise<void> {
-  cancelRestart(container);
+  await takeBackRestart(context, container);
   if (isRunning(container.state)) {
     const signal = parseSignal(options.signal || container.definition.config.StopSignal || 'SIGTERM');
     markStopped(context, container);
@@ -153,7 +159,7 @@ export async function restartContainer(
 
 /** Ends it with SIGKILL, if it runs, for good. */
 export async function killForRemoval(context: ContainerContext, container: Container): Promise<void> {
-  cancelRestart(container);
+  await takeBackRestart(context, container);
   markStopped(context, container);
   if (isRunning(container.state)) await endRun(context, container, SIGKILL, 0);
 }
