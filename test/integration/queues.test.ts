@@ -19,10 +19,9 @@ import { useEngine } from './harness/suite.ts';
 const engine = await useEngine({ port: 'free' });
 const made = await engine.slipway('iam', 'create-access-key', '--format', 'json');
 const { AccessKey: key } = JSON.parse(made.stdout);
+const address = { endpoint: `http://localhost:${engine.port}`, region: 'eu-central-1', maxAttempts: 1 };
 const sqs = new SQSClient({
-  endpoint: `http://localhost:${engine.port}`,
-  region: 'eu-central-1',
-  maxAttempts: 1,
+  ...address,
   credentials: { accessKeyId: key.AccessKeyId, secretAccessKey: key.SecretAccessKey },
 });
 after(() => sqs.destroy());
@@ -47,6 +46,22 @@ test('the SDK makes a queue at the address that it used, and finds it again', as
       return true;
     },
   );
+});
+
+test('who is let in by no key is told so as SQS tells it', async () => {
+  const refused = async (credentials: { accessKeyId: string; secretAccessKey: string }, code: string) => {
+    const client = new SQSClient({ ...address, credentials });
+    const error: Error & { Code?: string; $metadata?: { httpStatusCode?: number } } = await client
+      .send(new ListQueuesCommand({}))
+      .then(
+        () => assert.fail('it was let in'),
+        (thrown: Error) => thrown,
+      );
+    client.destroy();
+    assert.deepEqual([error.name, error.Code, error.$metadata?.httpStatusCode], [code, code, 403]);
+  };
+  await refused({ accessKeyId: 'AKIDOTHER', secretAccessKey: 'x' }, 'InvalidClientTokenId');
+  await refused({ accessKeyId: key.AccessKeyId, secretAccessKey: 'wrong' }, 'SignatureDoesNotMatch');
 });
 
 test('messages with attributes go through whole: the SDK verifies their digests', async () => {

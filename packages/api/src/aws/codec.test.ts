@@ -126,6 +126,44 @@ for (const service of SERVICES) {
   });
 }
 
+test("SQS's errors have their names of the query protocol in the head, and its statuses", () => {
+  const codec = new AwsCodec(AWS_SERVICES.sqs);
+  const told = (exception: string) => {
+    const { status, headers, body } = codec.encodeError(exception, 400, { message: 'it is so' });
+    const { __type, message } = JSON.parse(String(body)) as Values;
+    assert.equal(message, 'it is so');
+    return [status, headers['x-amzn-query-error'], __type];
+  };
+  const common = 'com.amazon.coral.service';
+  // As the real one was recorded to answer: an unknown access key, a wrong secret, no signature, a value, an operation.
+  for (const [exception, ...answer] of [
+    [
+      'UnrecognizedClientException',
+      403,
+      'InvalidClientTokenId;Sender',
+      `${common}#UnrecognizedClientException`,
+    ],
+    ['InvalidSignatureException', 403, 'SignatureDoesNotMatch;Sender', `${common}#InvalidSignatureException`],
+    ['MissingAuthenticationTokenException', 403, 'AccessDenied;Sender', `${common}#AccessDeniedException`],
+    [
+      'InvalidParameterValueException',
+      400,
+      'InvalidParameterValue;Sender',
+      `${common}#InvalidParameterValueException`,
+    ],
+    ['UnknownOperationException', 400, 'InvalidAction;Sender', `${common}#UnknownOperationException`],
+    ['InvalidAttributeName', 400, 'InvalidAttributeName;Sender', 'com.amazonaws.sqs#InvalidAttributeName'],
+    [
+      'QueueDoesNotExist',
+      400,
+      'AWS.SimpleQueueService.NonExistentQueue;Sender',
+      'com.amazonaws.sqs#QueueDoesNotExist',
+    ],
+  ] as const) {
+    assert.deepEqual(told(exception), answer, exception);
+  }
+});
+
 /** What the client adds: empty payloads, and the status and content type that every reply has. */
 const withoutImplied = (got: Values, given: Values): Values =>
   Object.fromEntries(

@@ -96,8 +96,8 @@ export class AwsCodec {
   /** An exception's reply; `members` are its message and what else it is modelled to have. */
   encodeError(exception: string, status: number, members: Readonly<Record<string, unknown>>): WireResponse {
     const row = this.service.table.errors[exception];
-    const headers: Record<string, string> = { 'x-amzn-ErrorType': exception };
-    const body: Record<string, unknown> = this.#isRest ? {} : { __type: exception };
+    const { status: own, headers, type } = this.#nameError(exception, status);
+    const body: Record<string, unknown> = this.#isRest ? {} : { __type: type };
     if (row === undefined) {
       body['message'] = members['message'];
     } else {
@@ -108,14 +108,26 @@ export class AwsCodec {
           body[member.wireName] = this.#values.encode(member.type)(value);
         else headers[member.binding.header] = String(value);
       }
-      if (row.queryCode !== undefined) {
-        headers['x-amzn-query-error'] = `${row.queryCode};${row.status < 500 ? 'Sender' : 'Receiver'}`;
-      }
       // Some are modelled without one, but people read it.
       if (body['message'] === undefined && body['Message'] === undefined)
         body['message'] = members['message'];
     }
-    return this.#json({ status: row?.status ?? status, headers }, body);
+    return this.#json({ status: own, headers }, body);
+  }
+
+  /** What an exception is called in head and body, and its status, where that is not `status`. */
+  #nameError(exception: string, status: number) {
+    const { table, queryErrors } = this.service;
+    const row = table.errors[exception];
+    const common = row === undefined ? queryErrors?.common[exception] : undefined;
+    const name = common?.name ?? exception;
+    const own = row?.status ?? common?.status ?? status;
+    const headers: Record<string, string> = { 'x-amzn-ErrorType': name };
+    if (queryErrors === undefined) return { status: own, headers, type: name };
+    const queryCode = row?.queryCode ?? common?.queryCode ?? name;
+    headers['x-amzn-query-error'] = `${queryCode};${own < 500 ? 'Sender' : 'Receiver'}`;
+    const namespace = row === undefined ? queryErrors.commonNamespace : queryErrors.namespace;
+    return { status: own, headers, type: `${namespace}#${name}` };
   }
 
   #operation(name: string): OperationRow {
