@@ -59,6 +59,21 @@ describe('Pool', () => {
     assert.deepEqual(order, [1, 2, 3]);
   });
 
+  it('knows what came after the last environment of a function ended', async () => {
+    const { catalog, pool, clock, environments } = setUp();
+    const version = catalog.put('f');
+    const spent = pool.acquire(version, { signal: SIGNAL });
+    await clock.advance(100);
+    (await spent).release('spent');
+    const next = pool.acquire(version, { signal: SIGNAL });
+    await clock.advance(100);
+    const lease = await next;
+    assert.equal(pool.counts().busy, 1);
+    lease.release('usable');
+    await clock.advance(600_100);
+    assert.equal(environments.alive.size, 0);
+  });
+
   it('freezes what rests and scales to nothing when nobody comes', async () => {
     const { clock, environments, catalog, pool, run, after } = setUp();
     await after(run(catalog.put('f')), 100);

@@ -180,7 +180,8 @@ export class Pool implements AsyncDisposable {
   }
 
   #forget(lane: Lane): void {
-    if (lane.isEmpty) this.#lanes.delete(lane.key);
+    // The end of an environment may be heard when its version has a lane again.
+    if (lane.isEmpty && this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
   }
 
   /** Counts the invocation in. @throws ResourceExhausted TooManyRequestsException */
