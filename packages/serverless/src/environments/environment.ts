@@ -13,7 +13,8 @@ export interface Environment extends AsyncDisposable {
   /**
    * Runs one invocation; thaws the environment first when it is frozen. Never rejects for what the function does. After an
    * outcome of `timeout` or `exit` it is of no use and must be disposed.
-   * @throws FailedPrecondition while another one runs
+   * @throws FailedPrecondition while another one runs; Unavailable, reason `ENVIRONMENT_ENDED`, when it ended before it was
+   * given this one, which another environment can run
    */
   invoke(invocation: Invocation, options: { readonly signal: AbortSignal }): Promise<Outcome>;
   /** Stops its processes until the next invocation, as soon as all of them wait for it. When, is for whoever holds it to say. */
@@ -21,6 +22,9 @@ export interface Environment extends AsyncDisposable {
   /** Resolves when it is of no use any more, whatever the cause: its process ended, or it was disposed. */
   readonly ended: Promise<void>;
 }
+
+/** It is of no use any more, and what it was asked to run has not begun. */
+export const ENVIRONMENT_ENDED = 'ENVIRONMENT_ENDED';
 
 /** How long the parts of a start took. */
 export interface ColdStart {

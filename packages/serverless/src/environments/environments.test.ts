@@ -1,10 +1,24 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import type { Environment, Outcome } from './environment.ts';
+import { ENVIRONMENT_ENDED, type Environment, type Outcome } from './environment.ts';
 import { type FunctionsBench, invocation, openFunctionsBench } from './testing-engine.ts';
 
 const signal = new AbortController().signal;
+
+/** The processes of a container. */
+const processesOf = (id: string): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(id);
+      } catch {
+        return false;
+      }
+    });
 const text = ({ payload }: Outcome): string => Buffer.from(payload).toString();
 const json = (outcome: Outcome) => JSON.parse(text(outcome));
 
@@ -286,7 +300,7 @@ describe('environments', () => {
       assert.equal(outcome.report.durationMs, 1_000);
       assert.match(bench.log.text(environment.logStream), /Z \S+ Task timed out after 1\.00 seconds\n\nEND/);
       await environment.ended;
-      await assert.rejects(environment.invoke(invocation({}), { signal }), { code: 'FailedPrecondition' });
+      await assert.rejects(environment.invoke(invocation({}), { signal }), { reason: ENVIRONMENT_ENDED });
     });
 
     it('that take more memory than there is are told apart from other exits', async () => {
@@ -420,6 +434,15 @@ describe('environments', () => {
       const running = environment.invoke(invocation({}), { signal });
       await assert.rejects(environment.invoke(invocation({}), { signal }), { code: 'FailedPrecondition' });
       assert.equal((await running).kind, 'response');
+    });
+
+    it('says that it has ended, and runs nothing, when its runtime went between two invocations', async () => {
+      await using environment = await open(node('exports.handler = async () => 1;'));
+      await environment.invoke(invocation({}), { signal });
+      const [{ Id = '' } = {}] = await bench.containers.usage();
+      for (const pid of processesOf(String(Id))) process.kill(pid, 'SIGKILL');
+      await environment.ended;
+      await assert.rejects(environment.invoke(invocation({}), { signal }), { reason: ENVIRONMENT_ENDED });
     });
 
     it('ends what runs when the invocation is given up', async () => {

@@ -1,7 +1,14 @@
 import { aborted, type Clock, SlipwayError } from '@slipway/base';
 import { awsError } from '../aws/index.ts';
 import type { FunctionVersion } from '../functions/index.ts';
-import type { Environment, Environments, Invocation, OpenOptions, Outcome } from './environment.ts';
+import {
+  ENVIRONMENT_ENDED,
+  type Environment,
+  type Environments,
+  type Invocation,
+  type OpenOptions,
+  type Outcome,
+} from './environment.ts';
 
 /** What a function of the fake does with one invocation. */
 export interface FakeRun {
@@ -77,6 +84,8 @@ export class FakeEnvironment implements Environment {
   /** On demand it is tried again by the first invocation, which then ends with it. */
   initFailure: string | undefined;
   isFrozen = false;
+  /** Its process has ended by itself, and nobody has heard of it yet. */
+  hasEndedUnnoticed = false;
   invocations = 0;
   readonly #options: FakeEnvironmentsOptions;
   readonly #gone = new AbortController();
@@ -93,8 +102,11 @@ export class FakeEnvironment implements Environment {
   }
 
   async invoke(invocation: Invocation, { signal }: { readonly signal: AbortSignal }): Promise<Outcome> {
-    if (this.#isBusy || this.#isSpent || this.#gone.signal.aborted) {
-      throw new SlipwayError('FailedPrecondition', `environment ${this.id} is busy or of no use any more`);
+    if (this.#isBusy) throw new SlipwayError('FailedPrecondition', `environment ${this.id} is busy`);
+    if (this.#isSpent || this.#gone.signal.aborted || this.hasEndedUnnoticed) {
+      throw new SlipwayError('Unavailable', `environment ${this.id} has ended`, {
+        reason: ENVIRONMENT_ENDED,
+      });
     }
     this.#isBusy = true;
     this.isFrozen = false;

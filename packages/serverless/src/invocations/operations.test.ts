@@ -31,14 +31,15 @@ async function open(t: TestContext, run: (event: string) => Partial<FakeRun> = (
   catalog.put('f');
   const accepted: AsyncRequest[] = [];
   const used: UsageEntry[] = [];
+  const environments = new FakeEnvironments({
+    clock: systemClock,
+    openMs: 1,
+    run: (_version, { payload }) => ({ durationMs: 1, ...run(Buffer.from(payload).toString()) }),
+  });
   const invocations = stack.use(
     openInvocations({
       catalog,
-      environments: new FakeEnvironments({
-        clock: systemClock,
-        openMs: 1,
-        run: (_version, { payload }) => ({ durationMs: 1, ...run(Buffer.from(payload).toString()) }),
-      }),
+      environments,
       database: stack.use(openDatabase(':memory:')),
       usage: { record: (entry) => used.push(entry), recordProvisioned: () => {} },
       clock: systemClock,
@@ -57,7 +58,7 @@ async function open(t: TestContext, run: (event: string) => Partial<FakeRun> = (
     await operations.find((operation) => operation.name === name)?.run(input, call);
   const invoke = async (input: Partial<InvocationRequest> = {}) =>
     (await run1('Invoke')({ FunctionName: 'f', ...input })) as InvocationResponse;
-  return { invoke, run1, catalog, accepted, used, invocations };
+  return { invoke, run1, catalog, accepted, used, invocations, environments };
 }
 
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString();
@@ -81,6 +82,14 @@ describe('Invoke', () => {
   it('gives the function an empty object when nothing was sent', async (t) => {
     const { invoke } = await open(t, (event) => ({ payload: event }));
     assert.equal(text((await invoke()).Payload), '{}');
+  });
+
+  it('goes to another environment when the one that it was given had ended, of which nobody had heard', async (t) => {
+    const { invoke, environments, used } = await open(t, (event) => ({ payload: event }));
+    await invoke();
+    for (const environment of environments.alive) environment.hasEndedUnnoticed = true;
+    assert.equal(text((await invoke({ Payload: Buffer.from('1') })).Payload), '1');
+    assert.deepEqual([environments.opened, used.length], [2, 2]);
   });
 
   it('answers 200 with the error of a function that failed', async (t) => {

@@ -1,6 +1,6 @@
 import { type Clock, isSlipwayError, type Logger, type Random } from '@slipway/base';
 import type { Database } from '@slipway/store';
-import type { Environments, Outcome } from '../environments/index.ts';
+import { ENVIRONMENT_ENDED, type Environments, type Outcome } from '../environments/index.ts';
 import type { FunctionCatalog } from '../functions/index.ts';
 import type { UsageLedger } from '../usage/index.ts';
 import { Failures } from './failures.ts';
@@ -61,19 +61,30 @@ export class InvocationService implements Invoker, AsyncDisposable {
   }
 
   async invoke(request: InvokeRequest, { signal }: { readonly signal: AbortSignal }): Promise<InvokeResult> {
+    const { name } = request.target.version;
+    let lease = await this.#acquire(request, signal);
+    this.metrics.began(name, this.#pool.inFlight(name));
+    for (;;) {
+      try {
+        const result = await this.#run(request, lease);
+        this.metrics.ended(name, result);
+        return result;
+      } catch (error) {
+        const endedBefore = isSlipwayError(error, 'Unavailable') && error.reason === ENVIRONMENT_ENDED;
+        if (!endedBefore || request.debug !== undefined) throw error;
+        lease = await this.#acquire(request, signal);
+      }
+    }
+  }
+
+  async #acquire(request: InvokeRequest, signal: AbortSignal): Promise<Lease> {
     const { target, debug } = request;
-    const { version } = target;
-    let lease: Lease;
     try {
-      lease = await this.#pool.acquire(version, { debug, signal });
+      return await this.#pool.acquire(target.version, { debug, signal });
     } catch (error) {
       if (isSlipwayError(error, 'ResourceExhausted')) this.#onThrottle(request);
       throw error;
     }
-    this.metrics.began(version.name, this.#pool.inFlight(version.name));
-    const result = await this.#run(request, lease);
-    this.metrics.ended(version.name, result);
-    return result;
   }
 
   /** Ends the environments of a function, or of all and what is prepared, so that the next invocation starts cold. */

@@ -2,7 +2,14 @@ import type { Duplex } from 'node:stream';
 import { errorMessage, isSlipwayError, SlipwayError } from '@slipway/base';
 import type { FunctionVersion } from '../../functions/index.ts';
 import type { SandboxExit } from '../compute/compute.ts';
-import type { ColdStart, Environment, Invocation, Outcome, Report } from '../environment.ts';
+import {
+  type ColdStart,
+  ENVIRONMENT_ENDED,
+  type Environment,
+  type Invocation,
+  type Outcome,
+  type Report,
+} from '../environment.ts';
 import type { ShutdownReason } from '../runtime-api/extensions.ts';
 import { EXTENSIONS_ROOT } from '../runtimes/runtime.ts';
 import { EnvironmentLog } from './environment-log.ts';
@@ -96,16 +103,14 @@ export class ExecutionEnvironment implements Environment {
   }
 
   async invoke(invocation: Invocation, { signal }: { readonly signal: AbortSignal }): Promise<Outcome> {
-    if (this.#isBusy || this.#isSpent || this.#disposal !== undefined) {
-      throw new SlipwayError(
-        'FailedPrecondition',
-        `environment ${this.id} of ${this.version.name} is busy, or of no use any more`,
-      );
+    if (this.#isBusy) {
+      throw new SlipwayError('FailedPrecondition', `environment ${this.id} of ${this.version.name} is busy`);
     }
+    if (this.#isSpent || this.#disposal !== undefined) throw this.#endedBefore();
     this.#isBusy = true;
     try {
       await this.#freezing;
-      if (this.#isFrozen) await this.#instance?.sandbox.thaw();
+      if (this.#isFrozen) await this.#thaw();
       this.#isFrozen = false;
       return await this.#run(invocation, signal);
     } finally {
@@ -327,7 +332,6 @@ export class ExecutionEnvironment implements Environment {
     this.#log.clearTail();
     const beganMs = clock.monotonicMs();
     const deadlineMs = clock.nowMs() + version.timeoutMs;
-    this.#log.tell({ type: 'platform.start', record: { requestId, version: version.version } });
     const late = Promise.withResolvers<'timeout' | SandboxExit>();
     using _limit = this.#options.isDebugged
       ? undefined
@@ -335,13 +339,42 @@ export class ExecutionEnvironment implements Environment {
     const onAbort = () => late.resolve(KILLED);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const ended = await this.#answer(invocation, deadlineMs, late.promise);
+      const unready = await this.#untilIdle(late.promise);
+      this.#log.tell({ type: 'platform.start', record: { requestId, version: version.version } });
+      const ended = unready ?? (await this.#answer(invocation, deadlineMs, late.promise));
       // It runs until it is killed, a moment later, which is not the function's to pay.
       const durationMs = ended === 'timeout' ? version.timeoutMs : clock.monotonicMs() - beganMs;
       return await this.#conclude(invocation, ended, durationMs);
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /**
+   * Until runtime and extensions have done with what was before. Answers with what came instead.
+   * @throws Unavailable ENVIRONMENT_ENDED: the runtime ended while nothing ran, of which nobody heard before
+   */
+  async #untilIdle(late: Promise<'timeout' | SandboxExit>): Promise<'timeout' | SandboxExit | undefined> {
+    const session = this.#instance?.session;
+    if (session === undefined || session.isIdle) return undefined;
+    const gone = this.#exit.then(() => Promise.reject(this.#endedBefore()));
+    return await Promise.race([session.untilIdle().then(() => undefined), gone, late]);
+  }
+
+  async #thaw(): Promise<void> {
+    try {
+      await this.#instance?.sandbox.thaw();
+    } catch (error) {
+      throw this.#endedBefore(error);
+    }
+  }
+
+  #endedBefore(cause?: unknown): SlipwayError {
+    return new SlipwayError(
+      'Unavailable',
+      `environment ${this.id} of ${this.version.name} has ended before this invocation`,
+      { cause, reason: ENVIRONMENT_ENDED },
+    );
   }
 
   /** What comes first: the runtime's answer, its end, or the time-out. */

@@ -122,7 +122,9 @@ export class RuntimeApiSession {
     this.#waiting = response;
     this.#state = 'RuntimeReady';
     response.on('close', () => {
-      if (this.#waiting === response) this.#waiting = undefined;
+      if (this.#waiting !== response) return;
+      if (this.isIdle) this.#idle = Promise.withResolvers();
+      this.#waiting = undefined;
     });
     this.#changed();
   }
