@@ -29,7 +29,8 @@ const { client } = lambda;
 const ACTOR = `
 import { execFile } from 'node:child_process';
 import { appendFileSync, writeFileSync } from 'node:fs';
-const born = Date.now();
+// More than one may begin in a millisecond.
+const born = Date.now() + '-' + Math.random();
 let calls = 0;
 export const handler = async (event, context) => {
   calls += 1;
