@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../container.ts';
 import { startContainer } from '../run/start.ts';
 import { type ContainerBench, openContainerBench } from '../testing.ts';
 import { removeContainer } from './remove.ts';
-import { restartContainer, stopContainer } from './stop.ts';
+import { killContainer, restartContainer, stopContainer } from './stop.ts';
 
 const ALWAYS = { RestartPolicy: { Name: 'always', MaximumRetryCount: 0 } } as const;
 const FAILS_ONCE = ['sh', '-c', 'test -e /seen && exec sleep 600; touch /seen; exit 1'];
@@ -40,6 +41,16 @@ describe('a container that is being started at this moment', () => {
     return { container, goOn };
   }
 
+  it('is not restarted when it is killed while it waits for that, and minds no other signal', async () => {
+    const container = await bench.create(['false'], { host: ALWAYS });
+    await startContainer(bench.context, container);
+    while (container.state.status !== 'restarting') await sleep(1);
+    await killContainer(bench.context, container, 'SIGHUP');
+    await killContainer(bench.context, container, 'SIGKILL');
+    assert.equal(container.state.status, 'exited');
+    await assert.rejects(killContainer(bench.context, container, 'SIGKILL'), { code: 'Conflict' });
+  });
+
   it('is removed by force', async () => {
     const { container, goOn } = await restarting();
     const removed = removeContainer(bench.context, container, { force: true, removeVolumes: true });
@@ -65,6 +76,15 @@ describe('a container that is being started at this moment', () => {
     goOn();
     await stopped;
     // When its lock can be had, the start has come to its end.
+    (await bench.context.locks.acquire(container.definition.id))[Symbol.dispose]();
+    assert.deepEqual([container.state.status, container.task], ['exited', undefined]);
+  });
+
+  it('is killed for good', async () => {
+    const { container, goOn } = await restarting();
+    const killed = killContainer(bench.context, container, 'SIGKILL');
+    goOn();
+    await killed;
     (await bench.context.locks.acquire(container.definition.id))[Symbol.dispose]();
     assert.deepEqual([container.state.status, container.task], ['exited', undefined]);
   });

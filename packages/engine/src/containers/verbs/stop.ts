@@ -127,15 +127,23 @@ export async function killContainer(
   signalName: string,
 ): Promise<void> {
   const signal = parseSignal(signalName || 'SIGKILL');
-  const { definition, state } = container;
-  if (!isRunning(state)) {
+  const { definition } = container;
+  const stopSignal = parseSignal(definition.config.StopSignal || String(SIGTERM));
+  const isToEnd = signal === SIGKILL || signal === stopSignal;
+  if (container.state.status === 'restarting') {
+    // There is no process; what would end it ends the waiting for the next one.
+    if (!isToEnd) return;
+    const waited = await takeBackRestart(context, container);
+    markStopped(context, container);
+    if (waited) return;
+  }
+  if (!isRunning(container.state)) {
     throw new SlipwayError(
       'Conflict',
       `cannot kill container: ${definition.name}: container ${definition.id} is not running`,
     );
   }
-  const stopSignal = parseSignal(definition.config.StopSignal || String(SIGTERM));
-  if (signal === SIGKILL || signal === stopSignal) markStopped(context, container);
+  if (isToEnd) markStopped(context, container);
   const exited = container.nextExit.promise;
   await send(context, container, signal);
   if (signal === SIGKILL) await endsWithin(context, exited, KILL_PATIENCE_MS);
