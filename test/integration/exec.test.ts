@@ -93,6 +93,18 @@ test('a short exec never loses its output', async () => {
   }
 });
 
+test('inspect names an exec until it has ended', async () => {
+  const named = async () => Number(await mustDocker('inspect', '-f', '{{len .ExecIDs}}', 'box'));
+  const others = await named();
+  const script = 'echo up; until [ -e /tmp/end ]; do sleep 0.1; done';
+  await using running = engine.dockerInBackground('exec', 'box', 'sh', '-c', script);
+  await running.waitForOutput('up');
+  assert.equal(await named(), others + 1);
+  await mustDocker('exec', 'box', 'touch', '/tmp/end');
+  assert.equal((await running.result).code, 0);
+  assert.equal(await named(), others);
+});
+
 test('privileged exec has what the container lacks', async () => {
   const caps = (...flags: readonly string[]) =>
     mustDocker('exec', ...flags, 'box', 'sh', '-c', 'grep CapEff /proc/self/status | cut -f2');

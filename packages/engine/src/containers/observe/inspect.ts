@@ -35,7 +35,7 @@ export async function inspectContainer(
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
-    ExecIDs: container.execs.size === 0 ? null : [...container.execs.keys()],
+    ExecIDs: openExecs(container),
     HostConfig: hostConfigToWire(hostConfig),
     GraphDriver: {
       Name: 'overlayfs',
@@ -51,6 +51,12 @@ export async function inspectContainer(
     Config: configToWire(config),
     NetworkSettings: networkSettings(context, container),
   };
+}
+
+/** Execs that have not ended; `docker exec` reads this answer each time, so it is to stay short. */
+function openExecs({ execs }: Container): string[] | null {
+  const open = [...execs.values()].filter(({ exitCode }) => exitCode === undefined);
+  return open.length === 0 ? null : open.map(({ id }) => id);
 }
 
 /** What the container wrote, and that with its image. */
