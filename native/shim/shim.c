@@ -147,6 +147,7 @@ static pid_t spawn(char **argv, int in, int out, int err) {
   int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (oom >= 0) (void)!write(oom, "0", 1);
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(125);
+  while (strchr(argv[0], '=') && argv[1]) putenv(*argv++); /* As env(1) has it. */
   execv(argv[0], argv);
   dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
   _exit(125);

@@ -47,6 +47,7 @@ export async function openFloors(
     openRuntime({
       runRoot,
       shimPath: SHIM_PATH,
+      withoutSystemd: fileURLToPath(new URL('../../../native/without-systemd/build', import.meta.url)),
       runtimes,
       defaultRuntime,
       quickenCgroups: !config.keepCgroupMode,

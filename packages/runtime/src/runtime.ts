@@ -21,6 +21,8 @@ export interface OpenRuntimeOptions {
   readonly runRoot: HostPath;
   /** The built `slipway-shim`. */
   readonly shimPath: string;
+  /** The folder of the stand-in for libsystemd with which crun starts quicker; without it, with the real one. */
+  readonly withoutSystemd?: string | undefined;
   /** By name; `crun`, `runc` and `runsc` are found in the usual folders without being named here. */
   readonly runtimes: Readonly<Record<string, RuntimeConfig>>;
   readonly defaultRuntime?: string | undefined;
@@ -51,7 +53,11 @@ export async function openRuntime(options: OpenRuntimeOptions): Promise<Runtime>
   }
   mkdirSync(join(runRoot, 's'), { recursive: true, mode: 0o700 });
   const drivers = new Map<string, OciDriver>();
-  for (const found of await discoverRuntimes(options.runtimes, join(runRoot, 'runtimes.json'))) {
+  const runtimes = await discoverRuntimes(options.runtimes, {
+    cachePath: join(runRoot, 'runtimes.json'),
+    withoutSystemd: options.withoutSystemd,
+  });
+  for (const found of runtimes) {
     const stateDir = join(runRoot, 'r', found.name);
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     drivers.set(found.name, new OciDriver({ ...found, stateDir }));

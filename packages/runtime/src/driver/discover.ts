@@ -17,6 +17,8 @@ export interface FoundRuntime {
   readonly path: string;
   readonly args: readonly string[];
   readonly version: string;
+  /** `NAME=value`, what it is run with; see `withoutSystemd`. */
+  readonly env: readonly string[];
 }
 
 const KNOWN = ['crun', 'runc', 'runsc'];
@@ -29,7 +31,7 @@ const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '
  */
 export async function discoverRuntimes(
   configured: Readonly<Record<string, RuntimeConfig>>,
-  cachePath: string,
+  { cachePath, withoutSystemd }: { readonly cachePath: string; readonly withoutSystemd?: string | undefined },
 ): Promise<FoundRuntime[]> {
   const cache = readCache(cachePath);
   const wanted = new Map<string, RuntimeConfig>(Object.entries(configured));
@@ -49,7 +51,9 @@ export async function discoverRuntimes(
       }
       const version = cache.get(stamp) ?? (await readVersion(path));
       cache.set(stamp, version);
-      return { name, path, args, version };
+      const isPlainCrun = version.startsWith('crun') && args.length === 0;
+      const env = isPlainCrun && withoutSystemd !== undefined ? await leanEnv(path, withoutSystemd) : [];
+      return { name, path, args, version, env };
     }),
   );
   writeFileSync(cachePath, JSON.stringify([...cache]));
@@ -70,6 +74,20 @@ async function readVersion(path: string): Promise<string> {
     throw new SlipwayError('FailedPrecondition', `${path} --version failed; is it an OCI runtime?`, {
       cause,
     });
+  }
+}
+
+/**
+ * Lets crun start with a stand-in for libsystemd, which a crun that manages cgroups itself has no use for; nothing where its
+ * version wants more than the stand-in has, which the dynamic linker tells.
+ */
+async function leanEnv(path: string, folder: string): Promise<string[]> {
+  const LD_LIBRARY_PATH = folder;
+  try {
+    await run(path, ['--version'], { env: { LD_LIBRARY_PATH, LD_BIND_NOW: '1' } });
+    return [`LD_LIBRARY_PATH=${LD_LIBRARY_PATH}`];
+  } catch {
+    return [];
   }
 }
 

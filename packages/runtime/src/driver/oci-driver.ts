@@ -14,6 +14,8 @@ export interface OciDriverOptions {
   /** Arguments put before the command, as dockerd's `runtimeArgs`. */
   readonly args: readonly string[];
   readonly version: string;
+  /** `NAME=value`, what the shim runs it with. */
+  readonly env: readonly string[];
   /** Folder for the runtime's own state. */
   readonly stateDir: string;
 }
@@ -41,6 +43,7 @@ export class OciDriver {
   readonly stateDir: string;
   /** Takes compiled seccomp filters. */
   readonly loadsSeccompFilters: boolean;
+  readonly #env: readonly string[];
   readonly #base: readonly string[];
   readonly #isGvisor: boolean;
 
@@ -51,6 +54,7 @@ export class OciDriver {
     this.stateDir = options.stateDir;
     this.loadsSeccompFilters = options.version.startsWith('crun');
     this.#isGvisor = options.version.startsWith('runsc');
+    this.#env = options.env;
     this.#base = [options.path, ...this.#familyArgs(), ...options.args, '--root', options.stateDir];
   }
 
@@ -61,6 +65,7 @@ export class OciDriver {
     return ['--log', '/dev/null', ...(this.#isGvisor ? ['--overlay2=none'] : [])];
   }
 
+  /** For the shim, as all that it runs: what stands before the program is its environment. */
   runArgv(
     id: string,
     bundle: string,
@@ -73,7 +78,7 @@ export class OciDriver {
       bundle,
       ...processArgs(options.pidFile, options.consoleSocket),
     ];
-    if (!this.#isGvisor) return [...this.#base, ...run, id];
+    if (!this.#isGvisor) return [...this.#env, ...this.#base, ...run, id];
     // gVisor has a network stack of its own unless it is told to use the kernel's.
     const network = options.kernelNetwork ? ['--network=host'] : [];
     return [...WITHOUT_NET_SETTINGS, ...this.#base, ...network, ...run, id];
@@ -81,6 +86,7 @@ export class OciDriver {
 
   execArgv(id: string, processFile: string, pidFile: string, consoleSocket: string): string[] {
     return [
+      ...this.#env,
       ...this.#base,
       'exec',
       '--detach',

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Builds build/libsystemd.so.0 when its source is newer. Prints nothing when there is nothing to do.
+set -eu
+cd "$(dirname "$0")"
+out=build/libsystemd.so.0
+if [ -e "$out" ]; then
+  stale=no
+  for source in ./*.c ./*.map ./build.sh; do
+    if [ "$source" -nt "$out" ]; then stale=yes; fi
+  done
+  if [ "$stale" = no ]; then exit 0; fi
+fi
+mkdir -p build
+# Built beside and renamed, so that a crun that is starting is never disturbed.
+"${CC:-gcc}" -std=gnu17 -Os -Wall -Wextra -Werror -shared -fPIC -nostdlib -s \
+  -Wl,-soname,libsystemd.so.0 -Wl,--version-script=libsystemd.map -o "$out.$$" libsystemd.c
+mv "$out.$$" "$out"
+echo "built native/without-systemd/$out" >&2
