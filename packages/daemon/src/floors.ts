@@ -47,7 +47,9 @@ export async function openFloors(
     openRuntime({
       runRoot,
       shimPath: SHIM_PATH,
-      withoutSystemd: fileURLToPath(new URL('../../../native/without-systemd/build', import.meta.url)),
+      withoutSystemd: fileURLToPath(
+        new URL('../../../native/without-systemd/build/libsystemd.so.0', import.meta.url),
+      ),
       runtimes,
       defaultRuntime,
       quickenCgroups: !config.keepCgroupMode,

@@ -21,7 +21,7 @@ export interface OpenRuntimeOptions {
   readonly runRoot: HostPath;
   /** The built `slipway-shim`. */
   readonly shimPath: string;
-  /** The folder of the stand-in for libsystemd with which crun starts quicker; without it, with the real one. */
+  /** The stand-in for libsystemd with which crun starts quicker; without it, crun loads the real one. */
   readonly withoutSystemd?: string | undefined;
   /** By name; `crun`, `runc` and `runsc` are found in the usual folders without being named here. */
   readonly runtimes: Readonly<Record<string, RuntimeConfig>>;

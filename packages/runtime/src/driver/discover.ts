@@ -81,11 +81,12 @@ async function readVersion(path: string): Promise<string> {
  * Lets crun start with a stand-in for libsystemd, which a crun that manages cgroups itself has no use for; nothing where its
  * version wants more than the stand-in has, which the dynamic linker tells.
  */
-async function leanEnv(path: string, folder: string): Promise<string[]> {
-  const LD_LIBRARY_PATH = folder;
+async function leanEnv(path: string, library: string): Promise<string[]> {
+  // Not LD_LIBRARY_PATH: the linker would look for each of crun's libraries in a dozen places.
+  const LD_PRELOAD = library;
   try {
-    await run(path, ['--version'], { env: { LD_LIBRARY_PATH, LD_BIND_NOW: '1' } });
-    return [`LD_LIBRARY_PATH=${LD_LIBRARY_PATH}`];
+    const { stderr } = await run(path, ['--version'], { env: { LD_PRELOAD, LD_BIND_NOW: '1' } });
+    return stderr === '' ? [`LD_PRELOAD=${library}`] : [];
   } catch {
     return [];
   }
