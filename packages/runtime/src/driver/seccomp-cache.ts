@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OciSpec } from '../spec/oci-spec.ts';
+import { compactFilter } from './compact-filter.ts';
 import type { OciDriver } from './oci-driver.ts';
 
 /** crun loads this filter as it is, instead of compiling `linux.seccomp`, which takes it 13 ms for Docker's profile. */
@@ -35,8 +36,9 @@ export class SeccompCache {
     const key = this.#key(driver, spec);
     if (key === undefined || this.#filters.has(key)) return;
     try {
-      const filter = readFileSync(join(driver.stateDir, id, 'seccomp.bpf'));
-      if (filter.length === 0) return;
+      const compiled = readFileSync(join(driver.stateDir, id, 'seccomp.bpf'));
+      if (compiled.length === 0) return;
+      const filter = compactFilter(compiled);
       this.#filters.set(key, filter.toString('base64'));
       const path = join(this.#folder, key);
       writeFileSync(`${path}.new`, filter, { mode: 0o600 });
