@@ -1,7 +1,7 @@
 /*
  * Stands in for libsystemd when crun manages cgroups through the file system and has no use for it: nothing here is ever
  * called. With it the dynamic linker need not load libsystemd and the five libraries behind it at each start of crun.
- * Why so: docs/decisions/021-crun-without-libsystemd.md.
+ * Why so: docs/decisions/022-crun-without-libsystemd.md.
  */
 #include <errno.h>
 
