@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALL_CAPABILITIES, lookupUser, type OciProcess, type OciSpec, type Task } from '@slipway/runtime';
 import type { Container, ExecConfig } from '../container.ts';
@@ -10,8 +10,9 @@ export async function execProcess(
   config: ExecConfig,
   startSize: ExecConfig['consoleSize'],
 ): Promise<OciProcess> {
-  // The specification that this run was started with has every default and limit in it already.
-  const spec = JSON.parse(await readFile(join(container.bundle, 'config.json'), 'utf8')) as OciSpec;
+  // The specification that this run was started with has every default and limit in it already. It is small and in memory:
+  // less time on this thread than four turns through the thread pool take.
+  const spec = JSON.parse(readFileSync(join(container.bundle, 'config.json'), 'utf8')) as OciSpec;
   const { consoleSize: _own, ...base } = spec.process;
   const user =
     config.user === undefined
