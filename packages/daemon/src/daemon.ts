@@ -229,6 +229,7 @@ const loopbackPort = (domain: string): number =>
 
 const containersConfig = (config: Config) => ({
   runRoot: hostPath(join(config.runRoot, 'b')),
+  placeholderRoot: hostPath(join(config.runRoot, 'placeholders')),
   initPath: config.initPath,
   cgroupParent: config.cgroupParent,
   dns: config.dns,

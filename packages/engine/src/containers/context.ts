@@ -1,4 +1,4 @@
-import type { Clock, KeyedLock, Logger, Random } from '@slipway/base';
+import type { Clock, HostPath, KeyedLock, Logger, Random } from '@slipway/base';
 import type { Networks } from '@slipway/network';
 import type { Runtime, Task } from '@slipway/runtime';
 import type { Snapshotter } from '@slipway/store';
@@ -9,6 +9,7 @@ import type { VolumeService } from '../volumes/index.ts';
 import type { Container, ContainerRoots } from './container.ts';
 import type { ContainerRecords } from './records.ts';
 import type { ContainerRegistry } from './registry.ts';
+import type { PlaceholderLayers } from './run/placeholder-layer.ts';
 
 /** What the verbs of this slice stand on. Each verb is a function `(context, container, …)`. */
 export interface ContainerContext {
@@ -22,6 +23,7 @@ export interface ContainerContext {
   readonly networking: Networks;
   readonly runtime: Runtime;
   readonly snapshots: Snapshotter;
+  readonly placeholders: PlaceholderLayers;
   readonly records: ContainerRecords;
   readonly registry: ContainerRegistry;
   /** One verb at a time for each container. */
@@ -36,6 +38,8 @@ export interface Supervisor {
 }
 
 export interface ContainersConfig extends ContainerRoots {
+  /** @see PlaceholderLayers */
+  readonly placeholderRoot: HostPath;
   /** tini, for `--init`. */
   readonly initPath: string;
   readonly cgroupParent: string;

@@ -9,6 +9,7 @@ import { ContainerRecords } from './records.ts';
 import { ContainerRegistry } from './registry.ts';
 import { containerRoutes } from './routes.ts';
 import { adoptContainers } from './run/adopt.ts';
+import { PlaceholderLayers } from './run/placeholder-layer.ts';
 import { forgetRestart } from './run/restarts.ts';
 import { supervise } from './run/supervise.ts';
 import { type ContainerSandbox, openSandbox, removeSandboxes, type SandboxRequest } from './sandbox.ts';
@@ -19,7 +20,7 @@ import { stopForShutdown } from './verbs/stop.ts';
 /** What the composition root gives; the rest of a `ContainerContext` is this slice's own. */
 export type ContainerDependencies = Omit<
   ContainerContext,
-  'records' | 'registry' | 'locks' | 'supervisor'
+  'records' | 'registry' | 'locks' | 'supervisor' | 'placeholders'
 > & {
   readonly database: Database;
 };
@@ -41,6 +42,7 @@ export class ContainerService implements AsyncDisposable {
     for (const path of [root, runRoot]) await mkdir(path, { recursive: true, mode: 0o710 });
     const context: ContainerContext = {
       ...dependencies,
+      placeholders: new PlaceholderLayers(dependencies.config.placeholderRoot),
       records: new ContainerRecords(database),
       registry: new ContainerRegistry(),
       locks: new KeyedLock(),

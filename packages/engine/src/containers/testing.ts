@@ -35,6 +35,7 @@ import type { ContainerContext } from './context.ts';
 import { newContainer } from './live.ts';
 import { ContainerRecords } from './records.ts';
 import { ContainerRegistry } from './registry.ts';
+import { PlaceholderLayers } from './run/placeholder-layer.ts';
 import { startContainer } from './run/start.ts';
 import { supervise } from './run/supervise.ts';
 import { removeContainer } from './verbs/remove.ts';
@@ -88,6 +89,7 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
     volumes,
     runtime,
     snapshots: store.snapshots,
+    placeholders: new PlaceholderLayers(join(root, 'run/placeholders')),
     records: new ContainerRecords(store.database),
     registry: new ContainerRegistry(),
     locks: new KeyedLock(),
@@ -95,6 +97,7 @@ export async function openContainerBench(name: string): Promise<ContainerBench> 
     config: {
       root: hostPath(join(root, 'data/containers')),
       runRoot: hostPath(join(root, 'run/b')),
+      placeholderRoot: hostPath(join(root, 'run/placeholders')),
       initPath: '/usr/bin/tini-static',
       cgroupParent: `/slipway-test-${newId(systemRandom).slice(0, 8)}`,
       cgroupVersion: 1,

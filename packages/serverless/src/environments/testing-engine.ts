@@ -152,6 +152,7 @@ export async function openFunctionsBench(
       config: {
         root: hostPath(join(root, 'data/containers')),
         runRoot: hostPath(join(root, 'run/b')),
+        placeholderRoot: hostPath(join(root, 'run/placeholders')),
         initPath: '/usr/bin/tini-static',
         cgroupParent,
         cgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? 2 : 1,

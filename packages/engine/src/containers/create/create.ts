@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -74,10 +74,8 @@ export async function createContainer(
       networks,
       args,
     };
-    const rootfs = await context.snapshots.prepare(id, image.chainId);
+    await context.snapshots.prepare(id, image.chainId);
     mkdirSync(folder, { recursive: true, mode: 0o710 });
-    // Programs look for it to find out whether they are in a container.
-    closeSync(openSync(join(rootfs.upper as string, '.dockerenv'), 'wx', 0o755));
     const container = newContainer(context.config, definition, additions);
     context.records.insert(container);
     context.registry.add(container);

@@ -5,6 +5,7 @@ import { openInRoot, syscalls } from '@slipway/store';
 import type { Container } from '../container.ts';
 import type { ContainerContext } from '../context.ts';
 import { openBundle } from '../run/bundle.ts';
+import { rootfsOf } from '../run/rootfs.ts';
 import { isRunning } from '../state.ts';
 
 /** A container's files as its processes see them, with its volumes. Resolve below `path` with `openInRoot` only. */
@@ -26,7 +27,7 @@ export async function openContainerRoot(
   if (isRunning(container.state) && container.task !== undefined) {
     return { path: container.task.root, [Symbol.asyncDispose]: async () => {} };
   }
-  const rootfs = await context.snapshots.mounts(id);
+  const rootfs = await rootfsOf(context, container);
   const binds = await bindsOf(context, container);
   const { bundle } = held.use(openBundle(container));
   const sandbox = held.use(await context.runtime.open({ id, bundle, rootfs, binds }, {}));

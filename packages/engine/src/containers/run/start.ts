@@ -11,6 +11,7 @@ import { discardContainer } from './discard.ts';
 import { type ContainerNetwork, closeNetwork, openNetwork, writeNetworkFiles } from './networking.ts';
 import { OutputHub } from './output-hub.ts';
 import { cancelRestart } from './restarts.ts';
+import { rootfsOf } from './rootfs.ts';
 import { mountSharedMemory, sharesMemory, unmountSharedMemory } from './shared-memory.ts';
 import { containerSpec, tmpfsMount } from './spec.ts';
 
@@ -85,7 +86,7 @@ async function run(context: ContainerContext, container: Container): Promise<voi
 
 async function openRootfs(context: ContainerContext, container: Container): Promise<Sandbox> {
   const { id } = container.definition;
-  const rootfs = await context.snapshots.mounts(id);
+  const rootfs = await rootfsOf(context, container);
   return await context.runtime.open(
     {
       id,
