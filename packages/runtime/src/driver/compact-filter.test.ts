@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { openBench } from '../testing.ts';
 import { compactFilter } from './compact-filter.ts';
+import { CODES, operandsOf, runFilter } from './testing-filter.ts';
+
+const { LOAD, AND, JUMP, IF_EQUAL, IF_GREATER, IF_AT_LEAST, IF_SET, RETURN } = CODES;
 
 type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, operand: number];
 
-const [LOAD, AND, JUMP, IF_EQUAL, IF_GREATER, IF_AT_LEAST, IF_SET, RETURN] = [
-  0x20, 0x54, 0x05, 0x15, 0x25, 0x35, 0x45, 0x06,
-] as const;
 const [ALLOW, REFUSE, ABSENT] = [0x7fff0000, 0x00050001, 0x00050026] as const;
 
 function assemble(program: readonly Instruction[]): Buffer {
@@ -19,29 +22,6 @@ function assemble(program: readonly Instruction[]): Buffer {
     return bytes;
   });
   return Buffer.concat(words);
-}
-
-/** What the kernel does with it, for a call whose words are given by their offsets. */
-function run(filter: Buffer, call: (offset: number) => number): number {
-  let accumulator = 0;
-  for (let at = 0; ; at++) {
-    const [code, whenTrue, whenFalse] = [
-      filter.readUInt16LE(at * 8),
-      filter[at * 8 + 2] as number,
-      filter[at * 8 + 3] as number,
-    ];
-    const operand = filter.readUInt32LE(at * 8 + 4);
-    const skip = (condition: boolean) => (condition ? whenTrue : whenFalse);
-    if (code === RETURN) return operand;
-    if (code === LOAD) accumulator = call(operand);
-    else if (code === AND) accumulator = (accumulator & operand) >>> 0;
-    else if (code === JUMP) at += operand;
-    else if (code === IF_EQUAL) at += skip(accumulator === operand);
-    else if (code === IF_GREATER) at += skip(accumulator > operand);
-    else if (code === IF_AT_LEAST) at += skip(accumulator >= operand);
-    else if (code === IF_SET) at += skip((accumulator & operand) !== 0);
-    else throw new Error(`instruction ${at} has the code ${code}`);
-  }
 }
 
 /** As libseccomp compiles a profile: a row for the architecture's calls, one of them looked at more closely. */
@@ -106,7 +86,7 @@ test('a compacted filter answers every call as the one it was made of', () => {
         const compacted = compactFilter(filter);
         for (const call of calls) {
           const word = (offset: number) => call[offset / 4] as number;
-          assert.equal(run(compacted, word), run(filter, word));
+          assert.equal(runFilter(compacted, word), runFilter(filter, word));
         }
       },
     ),
@@ -123,7 +103,11 @@ test('rows of comparisons become trees over ranges', () => {
     for (const number of [...Array(320).keys(), 4999, 5000, 5001, 0x4000_0000, 0xffff_ffff]) {
       for (const argument of [0, 8, 9]) {
         const call = (offset: number) => ({ 0: number, 4: architecture, 16: argument })[offset] ?? 0;
-        assert.equal(run(compacted, call), run(filter, call), `${architecture} ${number} ${argument}`);
+        assert.equal(
+          runFilter(compacted, call),
+          runFilter(filter, call),
+          `${architecture} ${number} ${argument}`,
+        );
       }
     }
   }
@@ -134,3 +118,41 @@ test('what is not known, and what gains nothing, stays as it is', () => {
   const short = assemble([[RETURN, 0, 0, ALLOW]]);
   for (const filter of [unknown, short]) assert.equal(compactFilter(filter), filter);
 });
+
+test("Docker's profile, as crun compiles it, answers every call when it is compact as it did before", async () => {
+  await using bench = await openFilterBench();
+  const { compiled, kept } = bench;
+  assert.ok(kept.length < compiled.length / 2, `${compiled.length} bytes became ${kept.length}`);
+  const values = [...operandsOf(compiled).filter((value) => value > 600), 0, 1, 2, 0xffff_ffff];
+  for (const architecture of [0xc000003e, 0x40000003, 0xc00000b7, 0]) {
+    for (const number of [...Array(600).keys(), 0x4000_0000, 0x4000_0208, 0xffff_ffff]) {
+      for (const value of values) {
+        const call = (offset: number) => (offset === 0 ? number : offset === 4 ? architecture : value);
+        assert.equal(runFilter(kept, call), runFilter(compiled, call), `${architecture} ${number} ${value}`);
+      }
+    }
+  }
+});
+
+/** The filter that crun compiled for a container, and what the runtime keeps of it for the next one. */
+async function openFilterBench() {
+  const bench = await openBench('filter');
+  const cache = join(bench.root, 'run/seccomp');
+  // The one that proved the runtime had the profile already; with another capability it is another one.
+  const known = readdirSync(cache);
+  const spec = { capAdd: ['SYS_ADMIN'] };
+  const task = await bench.start('first', ['sleep', '60'], { runtime: 'crun', spec });
+  const compiled = readFileSync(join(bench.root, 'run/r/crun/first/seccomp.bpf'));
+  const [name = ''] = readdirSync(cache).filter((found) => !known.includes(found));
+  const kept = readFileSync(join(cache, name));
+  return {
+    compiled,
+    kept,
+    async [Symbol.asyncDispose]() {
+      await task.signal(9);
+      await task.exited;
+      await task.delete();
+      await bench.close();
+    },
+  };
+}
