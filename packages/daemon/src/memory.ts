@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from '@slipway/base';
@@ -13,20 +13,27 @@ const IDLE_CPU_MS = 50;
 /** Processor time after which there is something to give back. */
 const WORK_CPU_MS = 200;
 
-/** Gives memory back whenever the daemon has worked and then has nothing to do; first after its start. */
+/**
+ * Gives memory back whenever the daemon has worked, or a thread of it has ended, and then has nothing to do; first after its
+ * start.
+ */
 export function releaseMemoryWhenIdle(clock: Clock): Disposable {
   let releasedAtMs = 0;
+  let releasedThreads = 0;
   let lastTickMs = 0;
   return clock.interval(TICK_MS, () => {
     const nowMs = cpuMs();
     const isIdle = nowMs - lastTickMs < IDLE_CPU_MS;
     lastTickMs = nowMs;
-    if (!isIdle || nowMs - releasedAtMs < WORK_CPU_MS) return;
+    if (!isIdle || (nowMs - releasedAtMs < WORK_CPU_MS && countThreads() >= releasedThreads)) return;
     releaseMemory();
     releasedAtMs = cpuMs();
+    releasedThreads = countThreads();
     lastTickMs = releasedAtMs;
   });
 }
+
+const countThreads = (): number => readdirSync('/proc/self/task').length;
 
 /** Processor time of all threads since the start. */
 function cpuMs(): number {

@@ -17,7 +17,8 @@ export interface LayerRequest extends Omit<LayerJob, 'control'> {
   readonly onProgress?: ((readBytes: number) => void) | undefined;
 }
 
-const IDLE_MS = 10_000;
+/** Whoever loads or pulls one image often goes on to the next, and a new thread has all its code to compile again. */
+const IDLE_MS = 6_000;
 const PROGRESS_MS = 100;
 
 /** Threads that unpack layers. They start when there is work and end soon after, so an idle daemon has none. */
