@@ -3,13 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 out=build/slipway-shim
-if [ -x "$out" ]; then
-  stale=no
-  for source in ./*.c ./*.h ./build.sh; do
-    if [ "$source" -nt "$out" ]; then stale=yes; fi
-  done
-  if [ "$stale" = no ]; then exit 0; fi
-fi
+../is-stale.sh "$out" ./*.c ./*.h ./build.sh || exit 0
 mkdir -p build
 # Built beside and renamed, so that a shim that is running, or a second build at the same time, is never disturbed.
 "${CC:-gcc}" -std=gnu17 -Os -static -Wall -Wextra -Werror -ffunction-sections -Wl,--gc-sections -s \

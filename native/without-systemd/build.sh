@@ -3,13 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 out=build/libsystemd.so.0
-if [ -e "$out" ]; then
-  stale=no
-  for source in ./*.c ./*.map ./build.sh; do
-    if [ "$source" -nt "$out" ]; then stale=yes; fi
-  done
-  if [ "$stale" = no ]; then exit 0; fi
-fi
+../is-stale.sh "$out" ./*.c ./*.map ./build.sh || exit 0
 mkdir -p build
 # Built beside and renamed, so that a crun that is starting is never disturbed.
 "${CC:-gcc}" -std=gnu17 -Os -Wall -Wextra -Werror -shared -fPIC -nostdlib -s \

@@ -175,18 +175,18 @@ function timespecs(atimeNs: bigint, mtimeNs: bigint): BigInt64Array {
 }
 
 function writeTimespec(index: number, ns: bigint): void {
-  let seconds = ns / NS_PER_SECOND;
-  let rest = ns - seconds * NS_PER_SECOND;
-  // Nanoseconds count upward from the second, also before 1970.
-  if (rest < 0n) {
-    rest += NS_PER_SECOND;
-    seconds -= 1n;
-  }
+  const seconds = secondsOf(ns);
   TIMES[index] = seconds;
-  TIMES[index + 1] = rest;
+  TIMES[index + 1] = ns - seconds * NS_PER_SECOND;
 }
 
-const NS_PER_SECOND = 1_000_000_000n;
+/** The whole seconds of a time. Its nanoseconds count upward from there, also before 1970. */
+export function secondsOf(ns: bigint): bigint {
+  const seconds = ns / NS_PER_SECOND;
+  return seconds * NS_PER_SECOND > ns ? seconds - 1n : seconds;
+}
+
+export const NS_PER_SECOND = 1_000_000_000n;
 
 /** Sets an attribute; `follow` follows a link at `path`, as one of `/proc/self/fd` is. */
 export function lsetxattr(path: Name, name: Name, value: Buffer, links: 'keep' | 'follow' = 'keep'): void {

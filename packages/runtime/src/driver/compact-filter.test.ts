@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { openBench } from '../testing.ts';
-import { compactFilter } from './compact-filter.ts';
-import { CODES, operandsOf, runFilter } from './testing-filter.ts';
+import { CODES, compactFilter } from './compact-filter.ts';
+import { operandsOf, runFilter } from './testing-filter.ts';
 
 const { LOAD, AND, JUMP, IF_EQUAL, IF_GREATER, IF_AT_LEAST, IF_SET, RETURN } = CODES;
 

@@ -4,17 +4,18 @@ import { endianness } from 'node:os';
  * Classic BPF, as seccomp has it: load a word of the call, `and` the accumulator, compare it, jump, return.
  * @see https://docs.kernel.org/networking/filter.html
  */
-const LOAD = 0x20;
-const AND = 0x54;
-const JUMP = 0x05;
-const IF_EQUAL = 0x15;
-const IF_GREATER = 0x25;
-const IF_AT_LEAST = 0x35;
-const IF_SET = 0x45;
-const RETURN = 0x06;
-const KNOWN: ReadonlySet<number> = new Set([
-  ...[LOAD, AND, JUMP, IF_EQUAL, IF_GREATER, IF_AT_LEAST, IF_SET, RETURN],
-]);
+export const CODES = {
+  LOAD: 0x20,
+  AND: 0x54,
+  JUMP: 0x05,
+  IF_EQUAL: 0x15,
+  IF_GREATER: 0x25,
+  IF_AT_LEAST: 0x35,
+  IF_SET: 0x45,
+  RETURN: 0x06,
+} as const;
+const { LOAD, AND, JUMP, IF_EQUAL, IF_GREATER, IF_AT_LEAST, IF_SET, RETURN } = CODES;
+const KNOWN: ReadonlySet<number> = new Set(Object.values(CODES));
 
 const INSTRUCTION_BYTES = 8;
 const MOST_SKIPPED = 0xff;

@@ -1,15 +1,6 @@
-/** An interpreter of seccomp filters for tests. @see https://docs.kernel.org/networking/filter.html */
+/** An interpreter of seccomp filters for tests. */
+import { CODES } from './compact-filter.ts';
 
-export const CODES = {
-  LOAD: 0x20,
-  AND: 0x54,
-  JUMP: 0x05,
-  IF_EQUAL: 0x15,
-  IF_GREATER: 0x25,
-  IF_AT_LEAST: 0x35,
-  IF_SET: 0x45,
-  RETURN: 0x06,
-} as const;
 const { LOAD, AND, JUMP, IF_EQUAL, IF_GREATER, IF_AT_LEAST, IF_SET, RETURN } = CODES;
 
 /** What the kernel does with a filter, for a call whose words are given by their offsets. */

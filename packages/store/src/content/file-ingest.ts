@@ -84,10 +84,7 @@ export class FileIngest implements Ingest {
     for (let at = 0; at < chunk.byteLength; ) {
       this.#batch ??= Buffer.allocUnsafeSlow(BATCH_BYTES);
       const length = Math.min(BATCH_BYTES - this.#batchBytes, chunk.byteLength - at);
-      this.#batch.set(
-        at === 0 && length === chunk.byteLength ? chunk : chunk.subarray(at, at + length),
-        this.#batchBytes,
-      );
+      this.#batch.set(chunk.subarray(at, at + length), this.#batchBytes);
       at += length;
       this.#batchBytes += length;
       this.#writtenBytes += length;

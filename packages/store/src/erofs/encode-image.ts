@@ -4,7 +4,7 @@
  * @see https://erofs.docs.kernel.org/en/latest/core_ondisk.html; Linux fs/erofs/erofs_fs.h
  */
 import { constants } from 'node:fs';
-import { makeDevice } from '../syscalls.ts';
+import { makeDevice, NS_PER_SECOND, secondsOf } from '../syscalls.ts';
 import { BLOCK_BYTES, type SparseSegment } from '../tar/entry.ts';
 import type { Inode } from './layer-tree.ts';
 import { NotExpressible } from './not-expressible.ts';
@@ -153,7 +153,7 @@ function writeInode(bytes: Buffer, inode: Inode, body: Body | undefined): void {
   const { at, target } = inode;
   const xattrs = encodeXattrs(inode.xattrs);
   const chunks = chunksOf(inode);
-  const seconds = floorDivide(inode.mtimeNs, NS_PER_SECOND);
+  const seconds = secondsOf(inode.mtimeNs);
   const layout = chunks !== undefined ? LAYOUT_CHUNKS : isInlineLink(inode) ? LAYOUT_INLINE : LAYOUT_PLAIN;
   bytes.writeUInt16LE(layout | EXTENDED, at);
   bytes.writeUInt16LE(xattrs.length === 0 ? 0 : (xattrs.length - XATTR_HEADER_BYTES) / 4 + 1, at + 2);
@@ -176,8 +176,6 @@ function writeInode(bytes: Buffer, inode: Inode, body: Body | undefined): void {
     chunkAt += CHUNK_BYTES;
   }
 }
-
-const NS_PER_SECOND = 1_000_000_000n;
 
 const nidOf = ({ at }: Inode): number => at / SLOT_BYTES;
 
@@ -318,9 +316,3 @@ const NO_BYTES = Buffer.alloc(0);
 const alignUp = (at: number, to: number): number => Math.ceil(at / to) * to;
 
 const blocksOf = (sizeBytes: number): number => Math.ceil(sizeBytes / BLOCK_BYTES);
-
-/** Nanoseconds count upward from the second, also before 1970. */
-function floorDivide(value: bigint, by: bigint): bigint {
-  const quotient = value / by;
-  return value % by < 0n ? quotient - 1n : quotient;
-}

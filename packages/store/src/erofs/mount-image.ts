@@ -28,9 +28,7 @@ export function mountImage(folder: string): { readonly fd: number; readonly path
     throw new SlipwayError(
       'DataLoss',
       `cannot mount the layer in ${folder}; remove its image and load it again`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }
