@@ -12,7 +12,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type HostPath, hostPath, silentLogger, systemClock } from '@slipway/base';
 import { openRuntime } from './runtime.ts';
 import { buildSpec } from './spec/build-spec.ts';
@@ -96,7 +96,7 @@ export async function openBench(name: string, reopen?: string): Promise<Bench> {
         id,
         rootfsPath: sandbox.rootfs,
         args,
-        cgroupsPath: `/slipway-test/${id}`,
+        cgroupsPath: `/${cgroupParent(root)}/${id}`,
         ...given.spec,
       }),
     );
@@ -127,7 +127,7 @@ export async function openBench(name: string, reopen?: string): Promise<Bench> {
       // A shim's mounts go with its exit, shortly after it hung up.
       for (let tries = 0; tries < 100 && isSomethingLeft(root); tries++) await systemClock.sleep(20);
       assertNothingLeft(root);
-      removeTestCgroups();
+      removeTestCgroups(root);
       rmSync(root, { recursive: true, force: true });
     },
   };
@@ -162,10 +162,13 @@ export function isSomethingLeft(root: string): boolean {
   }
 }
 
+/** Of a bench's containers, which others that are open at the same time have no part in. */
+const cgroupParent = (root: string): string => `slipway-test-${basename(root)}`;
+
 /** The containers' own are gone; what they were made in is ours to remove. It throws when something is left in it. */
-function removeTestCgroups(): void {
+function removeTestCgroups(root: string): void {
   for (const controller of ['', ...readdirSync('/sys/fs/cgroup')]) {
-    const folder = join('/sys/fs/cgroup', controller, 'slipway-test');
+    const folder = join('/sys/fs/cgroup', controller, cgroupParent(root));
     if (existsSync(folder)) rmdirSync(folder);
   }
 }
