@@ -2,10 +2,20 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { isErrno } from '@slipway/base';
 import { ENVIRONMENT_ENDED, type Environment, type Outcome } from './environment.ts';
 import { type FunctionsBench, invocation, openFunctionsBench } from './testing-engine.ts';
 
 const signal = new AbortController().signal;
+
+/** The end of a container's first process is that of the others. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
+}
 
 /** The processes of a container. */
 const processesOf = (id: string): number[] =>
@@ -440,7 +450,7 @@ describe('environments', () => {
       await using environment = await open(node('exports.handler = async () => 1;'));
       await environment.invoke(invocation({}), { signal });
       const [{ Id = '' } = {}] = await bench.containers.usage();
-      for (const pid of processesOf(String(Id))) process.kill(pid, 'SIGKILL');
+      for (const pid of processesOf(String(Id))) killIfThere(pid);
       await environment.ended;
       await assert.rejects(environment.invoke(invocation({}), { signal }), { reason: ENVIRONMENT_ENDED });
     });
