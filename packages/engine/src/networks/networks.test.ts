@@ -20,7 +20,7 @@ let database: Database;
 let events: EventBus;
 let service: NetworkService;
 
-const open = async (): Promise<void> => {
+const open = async (seenBy: (real: Networks) => Networks = (real) => real): Promise<void> => {
   networks = await openNetworks({
     runRoot: root,
     tableName: tag,
@@ -30,7 +30,7 @@ const open = async (): Promise<void> => {
     prepared: 1,
   });
   service = await openNetworkService({
-    networks,
+    networks: seenBy(networks),
     database,
     events,
     clock: systemClock,
@@ -149,4 +149,28 @@ test('a network whose bridge cannot be made stops neither the daemon nor its own
   } finally {
     await run('ip', ['link', 'del', name]);
   }
+});
+
+test('a network whose removal is cut short is gone or whole, never a record without its bridge', async () => {
+  await networks[Symbol.asyncDispose]();
+  const recordedAtRemoval: unknown[] = [];
+  await open(
+    (real) =>
+      new Proxy(real, {
+        get: (target, name) => {
+          if (name !== 'removeBridge') return Reflect.get(target, name).bind(target);
+          return async (id: string) => {
+            recordedAtRemoval.push(database.prepare('SELECT id FROM networks WHERE id = ?').get(id));
+            throw new Error('nft is broken');
+          };
+        },
+      }),
+  );
+  const { id } = await service.create({ Name: 'cut' });
+  await assert.rejects(service.remove('cut'), { message: 'nft is broken' });
+  await networks[Symbol.asyncDispose]();
+  await open();
+  assert.equal(service.get('cut').id, id);
+  await service.remove('cut');
+  assert.deepEqual(recordedAtRemoval, [undefined]);
 });

@@ -212,8 +212,15 @@ export class NetworkService {
         );
       }
       if (this.members(network.id).length > 0) throw inUse(network);
-      await this.#removeBridge(network);
+      // The record goes first: a bridge without one is swept at the next start, whereas one that is made again for a
+      // record may collide with a network that took its subnet meanwhile.
       this.#records.delete(network.id);
+      try {
+        await this.#removeBridge(network);
+      } catch (error) {
+        this.#records.insert(network);
+        throw error;
+      }
       this.#networks.delete(network.id);
       this.#members.delete(network.id);
       this.#tell('destroy', network);
