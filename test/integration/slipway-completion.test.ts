@@ -3,14 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { checkoutRoot } from '../architecture/source-files.ts';
-import { runCommand } from './harness/command.ts';
+import { without } from './harness/peers.ts';
 import { useEngine } from './harness/suite.ts';
 import { Terminal } from './harness/terminal.ts';
 
 const engine = await useEngine();
 const PATH = `${join(checkoutRoot, 'script')}:${process.env.PATH}`;
-
-const hasShell = async (shell: string) => (await runCommand(['sh', '-c', `command -v ${shell}`])).code === 0;
 
 /** What the shell's own completion makes of a line whose end is being typed. */
 const LINES: readonly (readonly [line: string, expected: readonly string[]])[] = [
@@ -49,15 +47,21 @@ test('bash completes commands, flags, values and names', async () => {
   assert.deepEqual(result.text.split('\n'), expected);
 });
 
-test('fish completes the same', { skip: !(await hasShell('fish')) }, async () => {
-  for (const [line, expected] of LINES) {
+test('fish completes the same', { skip: without('fish') }, async () => {
+  // A file is offered only where nothing else is.
+  writeFileSync(join(engine.root, 'inspect-me'), '');
+  const lines = [...LINES, ['slipway load -i ins', ['inspect-me']]] as const;
+  for (const [line, expected] of lines) {
     const script = `slipway completion fish | source; complete -C '${line}'`;
-    const result = await engine.run(['fish', '--no-config', '-c', script], { env: { PATH } });
+    const result = await engine.run(['fish', '--no-config', '-c', script], {
+      env: { PATH },
+      cwd: engine.root,
+    });
     assert.deepEqual(result.text.split('\n').sort(), expected, `${line}\n${result.stderr}`);
   }
 });
 
-test('zsh completes at its prompt', { skip: !(await hasShell('zsh')) }, async () => {
+test('zsh completes at its prompt', { skip: without('zsh') }, async () => {
   const rc = join(engine.root, 'zshrc');
   writeFileSync(rc, 'PS1="ready "; autoload -U compinit; compinit -u -D; source <(slipway completion zsh)\n');
   await using zsh = new Terminal(['zsh', '-f'], { ...engine.env, PATH });

@@ -24,7 +24,11 @@ _slipway() {
 }
 compdef _slipway slipway
 `,
-  fish: `complete -c slipway -a '(slipway __complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+  fish: `function __slipway_find
+  set -g __slipway_found (slipway __complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)
+  test -n "$__slipway_found"
+end
+complete -c slipway -f -n __slipway_find -a '$__slipway_found'
 `,
 };
 
