@@ -62,7 +62,8 @@ static _Noreturn void become_shim(int listen_fd, char *payload, size_t size) {
   rootfs.lower = next_list(&s);
   rootfs.binds = next_list(&s);
   rootfs.disks = next_list(&s);
-  if (!rootfs.binds || !rootfs.disks) _exit(1);
+  rootfs.shared = next_list(&s);
+  if (!rootfs.binds || !rootfs.disks || !rootfs.shared) _exit(1);
   shim_main(listen_fd, socket_path, &rootfs);
 }
 

@@ -28,10 +28,41 @@ static void hide_unified_cgroup(void) {
   if (statfs(path, &fs) == 0 && fs.f_type == cgroup2_magic) mount("none", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k");
 }
 
-/* Taken from the host's as it is now: what was mounted since the daemon started is there too. */
-bool rootfs_enter_namespace(char *why, size_t size) {
+static bool move_tree(int tree, const char *target) {
+  return syscall(SYS_move_mount, tree, "", AT_FDCWD, target, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0;
+}
+
+#define MAX_SHARED 64
+
+/* A copy of what is mounted there, which shares with it as long as it is made in the namespace of the host. */
+static int share(const char *source) {
+  return (int)syscall(SYS_open_tree, AT_FDCWD, source, 1 /* OPEN_TREE_CLONE */ | AT_RECURSIVE | O_CLOEXEC);
+}
+
+static bool make_mount_point(const char *path, int for_tree) {
+  struct stat s;
+  if (fstat(for_tree, &s) < 0) return false;
+  return (S_ISDIR(s.st_mode) ? mkdir(path, 0700) : mknod(path, S_IFREG | 0600, 0)) == 0;
+}
+
+/*
+ * Taken from the host's as it is now: what was mounted since the daemon started is there too. The shared trees are put where
+ * no path of a container's leads by itself: over their sources, all that is mounted below those would reach the host.
+ */
+bool rootfs_enter_namespace(const struct rootfs *r, char *why, size_t size) {
+  int trees[MAX_SHARED], count = 0;
+  for (char **s = r->shared; s[0] && s[1]; s += 2) {
+    if (count == MAX_SHARED) errno = E2BIG;
+    if (count == MAX_SHARED || (trees[count] = share(s[0])) < 0) return fail(why, size, "cannot share", s[0]);
+    count++;
+  }
   if (unshare(CLONE_NEWNS) < 0) return fail(why, size, "cannot unshare the mount namespace for", "the sandbox");
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return fail(why, size, "cannot make slave", "/");
+  for (int i = 0; i < count; i++) {
+    const char *path = r->shared[2 * i + 1];
+    if (!make_mount_point(path, trees[i]) || !move_tree(trees[i], path)) return fail(why, size, "cannot mount at", path);
+    close(trees[i]);
+  }
   hide_unified_cgroup();
   return true;
 }
@@ -101,10 +132,6 @@ static bool bind_all(const struct rootfs *r, char *why, size_t size) {
   }
   close(root);
   return true;
-}
-
-static bool move_tree(int tree, const char *target) {
-  return syscall(SYS_move_mount, tree, "", AT_FDCWD, target, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0;
 }
 
 static bool mount_disk(int root, const char *template, const char *where, char *why, size_t size) {

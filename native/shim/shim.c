@@ -644,7 +644,7 @@ _Noreturn void shim_main(int listen_fd, const char *path, struct rootfs *r) {
   signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   give_up_at = monotonic_ms() + CONNECT_MS;
-  bool mounted = rootfs_enter_namespace(failure, sizeof failure) && rootfs_mount(r, failure, sizeof failure);
+  bool mounted = rootfs_enter_namespace(r, failure, sizeof failure) && rootfs_mount(r, failure, sizeof failure);
   for (;;) {
     turn();
     if (finishing && delete_pid <= 0 && !undelivered()) leave();

@@ -37,8 +37,10 @@ struct rootfs {
   char *upper, *work, *options;
   char **binds; /* source, target, source, target, … */
   char **disks; /* template, target, … */
+  char **shared; /* source on the host, a path that is free for it, … */
 };
-bool rootfs_enter_namespace(char *why, size_t why_size);
+/* Nothing that is mounted here from then on reaches the host, but for what is mounted below a path of `shared`. */
+bool rootfs_enter_namespace(const struct rootfs *r, char *why, size_t why_size);
 /* A program that a container could otherwise reach through /proc/PID/exe. */
 void rootfs_protect(const char *program);
 bool rootfs_mount(const struct rootfs *r, char *why, size_t why_size);

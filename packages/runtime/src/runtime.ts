@@ -116,7 +116,7 @@ class ShimRuntime implements Runtime {
 
   async open(options: SandboxOptions, { signal }: { signal?: AbortSignal }): Promise<Sandbox> {
     signal?.throwIfAborted();
-    const { rootfs, bundle, binds = [], disks = [] } = options;
+    const { rootfs, bundle, binds = [], disks = [], shared = [] } = options;
     const socketPath = this.#socketPath(options.id);
     await this.#launcher.launch(
       encodeStrings([
@@ -128,6 +128,7 @@ class ShimRuntime implements Runtime {
         rootfs.lower,
         binds.flatMap(({ source, target }) => [source, target]),
         disks.flatMap(({ template, target }) => [template, target]),
+        shared.flatMap(({ source, path }) => [source, path]),
       ]),
     );
     const connection = await ShimConnection.open(socketPath);

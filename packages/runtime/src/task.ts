@@ -43,6 +43,15 @@ export interface SandboxOptions {
    * mounted without set-user-ids and devices. They go with the container.
    */
   readonly disks?: readonly DiskMount[];
+  /** What a container mounts below these shows on the host, and the other way: the spec's mounts name their `path`. */
+  readonly shared?: readonly SharedTree[];
+}
+
+export interface SharedTree {
+  /** A file or folder of the host. */
+  readonly source: HostPath;
+  /** Where the sandbox has it: a path in the bundle at which nothing is. */
+  readonly path: HostPath;
 }
 
 export interface DiskMount {

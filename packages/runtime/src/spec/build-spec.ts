@@ -147,14 +147,20 @@ function buildLinux(
           ],
       ...buildLimits(options.resources, { host, warn }),
     },
-    ...(options.mounts.some(({ options: flags }) => flags.includes('rshared') || flags.includes('shared'))
-      ? { rootfsPropagation: 'shared' }
-      : {}),
+    ...rootfsPropagation(options.mounts),
     ...(seccomp === undefined ? {} : { seccomp }),
     ...(Object.keys(options.sysctls).length > 0 ? { sysctl: options.sysctls } : {}),
     ...(masked.length > 0 ? { maskedPaths: masked } : {}),
     ...(readonly.length > 0 ? { readonlyPaths: readonly } : {}),
   };
+}
+
+/** How the root is mounted decides what of the host's can reach a mount at all. */
+function rootfsPropagation(mounts: SpecOptions['mounts']): Pick<OciLinux, 'rootfsPropagation'> {
+  const is = (...words: readonly string[]) =>
+    mounts.some(({ options }) => options.some((option) => words.includes(option)));
+  if (is('shared', 'rshared')) return { rootfsPropagation: 'shared' };
+  return is('slave', 'rslave') ? { rootfsPropagation: 'rslave' } : {};
 }
 
 /** Docker's profile as it is resolved for each set of capabilities; containers mostly have the same. */

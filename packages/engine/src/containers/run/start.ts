@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, type HostPath, hostPath, isErrno, isSlipwayError, SlipwayError } from '@slipway/base';
 import { type LogFile, lookupUser, type Sandbox, type SpecMount, type Task } from '@slipway/runtime';
-import type { Container } from '../container.ts';
+import type { Container, MountPoint } from '../container.ts';
 import { type ContainerContext, publish } from '../context.ts';
 import { parseSize } from '../create/config.ts';
 import { ended, transition } from '../state.ts';
@@ -10,6 +10,7 @@ import { openBundle } from './bundle.ts';
 import { discardContainer } from './discard.ts';
 import { type ContainerNetwork, closeNetwork, openNetwork, writeNetworkFiles } from './networking.ts';
 import { OutputHub } from './output-hub.ts';
+import { bindSource, requirePropagation, sharedTrees } from './propagation.ts';
 import { cancelRestart } from './restarts.ts';
 import { rootfsOf } from './rootfs.ts';
 import { mountSharedMemory, sharesMemory, unmountSharedMemory } from './shared-memory.ts';
@@ -85,8 +86,9 @@ async function run(context: ContainerContext, container: Container): Promise<voi
 }
 
 async function openRootfs(context: ContainerContext, container: Container): Promise<Sandbox> {
-  const { id } = container.definition;
-  const rootfs = await rootfsOf(context, container);
+  const { id, mounts } = container.definition;
+  const [rootfs] = await Promise.all([rootfsOf(context, container), makeSources(mounts)]);
+  await requirePropagation(mounts);
   return await context.runtime.open(
     {
       id,
@@ -94,6 +96,7 @@ async function openRootfs(context: ContainerContext, container: Container): Prom
       exitFolder: container.folder,
       rootfs,
       disks: container.additions?.disks ?? [],
+      shared: sharedTrees(container),
     },
     {},
   );
@@ -127,7 +130,7 @@ async function startTask(
   });
 }
 
-/** The user's mounts, outermost first, with missing sources made and empty volumes filled from the image. */
+/** The user's mounts, outermost first, with empty volumes filled from the image. */
 async function volumeMounts(
   context: ContainerContext,
   container: Container,
@@ -140,13 +143,13 @@ async function volumeMounts(
       continue;
     }
     if (mount.type === 'bind') {
-      if (mount.createSource) await makeSource(mount.source);
       const options = [
         mount.recursive ? 'rbind' : 'bind',
         mount.propagation,
         ...(mount.readWrite ? [] : ['ro']),
       ];
-      mounts.push({ destination: mount.destination, type: 'bind', source: mount.source, options });
+      const source = bindSource(container, mount);
+      mounts.push({ destination: mount.destination, type: 'bind', source, options });
       continue;
     }
     const volume = context.volumes.get(mount.name);
@@ -225,10 +228,13 @@ export function execFailure(reason: string | undefined, program: string): string
 }
 
 /** A bind's source that is not there becomes a folder, as Docker has it; one that is there may be anything. */
-async function makeSource(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
+async function makeSources(mounts: readonly MountPoint[]): Promise<void> {
+  for (const { createSource, source } of mounts) {
+    if (!createSource) continue;
+    try {
+      await mkdir(source, { recursive: true });
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    }
   }
 }
