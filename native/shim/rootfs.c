@@ -42,7 +42,7 @@ static int share(const char *source) {
 static bool make_mount_point(const char *path, int for_tree) {
   struct stat s;
   if (fstat(for_tree, &s) < 0) return false;
-  return (S_ISDIR(s.st_mode) ? mkdir(path, 0700) : mknod(path, S_IFREG | 0600, 0)) == 0;
+  return (S_ISDIR(s.st_mode) ? mkdir(path, 0700) : mknod(path, S_IFREG | 0600, 0)) == 0 || errno == EEXIST;
 }
 
 /*
