@@ -177,6 +177,13 @@ test('an image shows what unpacked files show, of every kind of file', () => {
     { name: 'empty', body: 'no longer' },
     { name: 'replaced/by/file', body: '1' },
     { name: 'replaced', body: '2' },
+    { name: 'was/folder/below', type: 'directory', mtimeNs: NANOSECOND },
+    { name: 'was', body: '3' },
+    { name: 'moved/folder', type: 'directory', mtimeNs: NANOSECOND },
+    { name: 'kept/folder', type: 'directory', mtimeNs: NANOSECOND + 1n },
+    { name: 'moved', type: 'symlink', linkName: 'kept' },
+    { name: 'gone/out/folder', type: 'directory', mtimeNs: NANOSECOND },
+    { name: 'gone/out', type: 'symlink', linkName: '../..' },
   ];
   inFolder((folder) => {
     assert.equal(assertAlike(archive(entries), folder).form, 'image');

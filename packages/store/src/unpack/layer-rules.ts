@@ -32,11 +32,16 @@ function isPlain(name: Buffer): boolean {
   return previous !== 0x2f;
 }
 
+const UNSAFE_ARCHIVE = 'UNSAFE_ARCHIVE';
+
 export const refused = (entry: TarEntry, why: string, cause?: unknown): SlipwayError =>
   new SlipwayError('InvalidArgument', `the archive is refused: entry "${printable(entry.name)}" ${why}`, {
-    reason: 'UNSAFE_ARCHIVE',
+    reason: UNSAFE_ARCHIVE,
     ...(cause === undefined ? {} : { cause }),
   });
+
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof SlipwayError && error.reason === UNSAFE_ARCHIVE;
 
 /** What a name that begins with `.wh.` says. */
 export type Whiteout =

@@ -26,6 +26,7 @@ import { printable, type TarSink } from '../tar/parser.ts';
 import {
   cleanName,
   imageXattrs,
+  isRefusal,
   OPAQUE,
   OPAQUE_XATTR,
   refused,
@@ -60,8 +61,8 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #options: LayerWriterOptions;
   /** Open folders by name, last used last. */
   readonly #directories = new Map<string, number>();
-  /** Folders' times, set last: what is put into a folder changes them. */
-  readonly #times = new Map<string, TarEntry>();
+  /** Folders' times by name, set last: what is put into a folder changes them. */
+  readonly #times = new Map<string, { readonly entry: TarEntry; readonly inode: bigint }>();
   #file: OpenFile | undefined;
   #isStale = false;
   /** Whether what is made in some folder takes its group from there. */
@@ -122,14 +123,15 @@ export class LayerWriter implements TarSink, Disposable {
   /** Sets the folders' times, deepest last named first. Call when the archive has ended. */
   finish(): void {
     this.#forgetDirectories();
-    for (const [path, entry] of [...this.#times].reverse()) {
+    for (const [path, { entry, inode }] of [...this.#times].reverse()) {
       const name = Buffer.from(path, 'latin1');
       try {
         const { parent, base } = this.#locate(name, entry, false);
-        this.#setTimes(parent, base, entry);
+        if (inodeOf(parent, base) === inode) this.#setTimes(parent, base, entry);
       } catch (error) {
-        if (!isErrno(error, 'ENOENT', 'ENOTDIR'))
-          throw wrapErrno(error, `cannot unpack "${printable(entry.name)}"`);
+        // Where a folder was replaced since, its name and those below it may lead nowhere, or out.
+        const isGone = isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP') || isRefusal(error);
+        if (!isGone) throw wrapErrno(error, `cannot unpack "${printable(entry.name)}"`);
       }
     }
   }
@@ -154,14 +156,17 @@ export class LayerWriter implements TarSink, Disposable {
       return;
     }
     this.#create(entry, name, parent, base);
-    if (entry.type === 'directory') this.#times.set(name.toString('latin1'), entry);
-    else if (this.#isStale) this.#times.delete(name.toString('latin1'));
+    if (entry.type === 'directory') this.#keepTimes(name.toString('latin1'), parent, base, entry);
   }
 
   #writeRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') throw refused(entry, 'names the root and is not a folder');
     this.#setDirectory(this.#root, DOT, entry);
-    this.#times.set('', entry);
+    this.#keepTimes('', this.#root, DOT, entry);
+  }
+
+  #keepTimes(path: string, parent: number, base: Buffer, entry: TarEntry): void {
+    this.#times.set(path, { entry, inode: inodeOf(parent, base) });
   }
 
   #create(entry: TarEntry, name: Buffer, parent: number, base: Buffer): void {
@@ -376,6 +381,7 @@ export class LayerWriter implements TarSink, Disposable {
       mkdirat(parent, base, 0o755);
       fchmodat(parent, base, 0o755);
       this.#inodes++;
+      this.#times.delete(name.toString('latin1'));
     } catch (error) {
       if (!isErrno(error, 'EEXIST')) throw error;
       // A link that leads nowhere; there is no folder to put the entry into.
@@ -398,6 +404,16 @@ const startsWith = (name: Buffer, prefix: Buffer): boolean =>
 
 const procPath = (parent: number, base: Buffer): Buffer =>
   Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), base]);
+
+/** @throws ENOTDIR or ELOOP for what is no folder */
+function inodeOf(parent: number, base: Buffer): bigint {
+  const fd = openat(parent, base, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    return fstatSync(fd, { bigint: true }).ino;
+  } finally {
+    close(fd);
+  }
+}
 
 function isDirectory(parent: number, base: Buffer): boolean {
   try {
