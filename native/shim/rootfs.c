@@ -34,9 +34,9 @@ static bool move_tree(int tree, const char *target) {
 
 #define MAX_SHARED 64
 
-/* A copy of what is mounted there, which shares with it as long as it is made in the namespace of the host. */
-static int share(const char *source) {
-  return (int)syscall(SYS_open_tree, AT_FDCWD, source, 1 /* OPEN_TREE_CLONE */ | AT_RECURSIVE | O_CLOEXEC);
+/* A copy of what is mounted there. Of a shared mount it is shared as well, in the namespace that has the mount. */
+static int clone_tree(const char *path, int flags) {
+  return (int)syscall(SYS_open_tree, AT_FDCWD, path, 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC | flags);
 }
 
 static bool make_mount_point(const char *path, int for_tree) {
@@ -53,7 +53,7 @@ bool rootfs_enter_namespace(const struct rootfs *r, char *why, size_t size) {
   int trees[MAX_SHARED], count = 0;
   for (char **s = r->shared; s[0] && s[1]; s += 2) {
     if (count == MAX_SHARED) errno = E2BIG;
-    if (count == MAX_SHARED || (trees[count] = share(s[0])) < 0) return fail(why, size, "cannot share", s[0]);
+    if (count == MAX_SHARED || (trees[count] = clone_tree(s[0], AT_RECURSIVE)) < 0) return fail(why, size, "cannot share", s[0]);
     count++;
   }
   if (unshare(CLONE_NEWNS) < 0) return fail(why, size, "cannot unshare the mount namespace for", "the sandbox");
@@ -212,7 +212,7 @@ bool rootfs_mount(const struct rootfs *r, char *why, size_t size) {
 static int detached_tree(char *scratch, char **lower, char *why, size_t size) {
   const struct rootfs r = {.path = scratch, .lower = lower, .upper = "", .work = "", .options = ""};
   if (!mount_layers(&r, why, size)) return -1;
-  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, scratch, 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+  int tree = clone_tree(scratch, 0);
   if (tree < 0) fail(why, size, "cannot take the tree of", lower[0]);
   umount2(scratch, MNT_DETACH);
   struct {

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { eventually } from './harness/command.ts';
+import { hostMounts } from './harness/leaks.ts';
 import { onDockerd, useEngine } from './harness/suite.ts';
 
 const engine = await useEngine();
-const { mustDocker } = { mustDocker: engine.mustDocker.bind(engine) };
+const mustDocker = engine.mustDocker.bind(engine);
 const host = (...argv: readonly string[]) => execFileSync(argv[0] as string, argv.slice(1));
-const hostMounts = () =>
-  readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .flatMap((line) => line.split(' ')[4] ?? [])
-    .filter((path) => path.startsWith(engine.root) && !path.includes('/netns'));
 
 const folder = join(engine.root, 'tree');
 
@@ -65,24 +61,25 @@ for (const runtime of ['crun', 'runc']) {
   const skip = onDockerd && runtime === 'crun';
   test(`with ${runtime}, mounts pass as a bind's propagation says`, { skip }, async () => {
     using _folder = shareFolder();
-    const mounts = hostMounts();
+    const mounts = hostMounts(engine).others;
     const flags = ['--runtime', runtime];
     assert.deepEqual(await tryBoth('rshared', ...flags), { onHost: true, inContainer: true });
     assert.deepEqual(await tryBoth('shared', ...flags), { onHost: true, inContainer: true });
     assert.deepEqual(await tryBoth('rslave', ...flags), { onHost: false, inContainer: true });
     assert.deepEqual(await tryBoth('rprivate', ...flags), { onHost: false, inContainer: false });
-    assert.deepEqual(hostMounts(), mounts);
+    assert.deepEqual(hostMounts(engine).others, mounts);
   });
 }
 
 test('a file, two binds of which one lies in the other, and the folder that the engine itself works in', async () => {
+  using _folder = shareFolder();
   writeFileSync(join(folder, 'file'), 'shared');
   await engine.stop();
   host('mount', '--rbind', engine.root, engine.root);
   host('mount', '--make-shared', engine.root);
   await engine.start();
   try {
-    const mounts = hostMounts();
+    const mounts = hostMounts(engine).others;
     const seen = await mustDocker(
       ...['run', '--rm', '--cap-add', 'SYS_ADMIN', '-v', `${engine.root}:/all:rshared`],
       ...['-v', `${join(folder, 'from-host')}:/inner:rshared`, '-v', `${join(folder, 'file')}:/file:rshared`],
@@ -90,7 +87,7 @@ test('a file, two binds of which one lies in the other, and the folder that the 
       'cat /file && mount -t tmpfs none /inner && touch /inner/mounted && ls /all/tree/from-host && umount /inner',
     );
     assert.equal(seen, 'sharedmounted');
-    assert.deepEqual(hostMounts(), mounts);
+    assert.deepEqual(hostMounts(engine).others, mounts);
   } finally {
     await engine.stop();
     host('umount', '--lazy', engine.root);

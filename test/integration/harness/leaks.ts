@@ -50,14 +50,21 @@ async function findLeaks(engine: Engine, before: Holdings): Promise<string[]> {
   ];
 }
 
-function leakedMounts(engine: Engine): string[] {
+/** What is mounted on the host below an engine's root: the network namespaces that it keeps ready, and all else. */
+export function hostMounts(engine: Engine): { ready: string[]; others: string[] } {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .filter((line) => line.includes(`${engine.root}/`))
     .map((line) => line.split(' ')[4] ?? line)
     .filter((path) => path !== engine.dataRoot);
-  const ready = mounts.filter((path) => /\/netns(\/|$)/.test(path));
-  const others = mounts.filter((path) => !/\/netns(\/|$)/.test(path));
+  return {
+    ready: mounts.filter((path) => /\/netns(\/|$)/.test(path)),
+    others: mounts.filter((path) => !/\/netns(\/|$)/.test(path)),
+  };
+}
+
+function leakedMounts(engine: Engine): string[] {
+  const { ready, others } = hostMounts(engine);
   return [
     ...others.map((path) => `mount ${path}`),
     ...(ready.length > READY_NAMESPACES ? [`${ready.length} network namespaces`] : []),

@@ -28,9 +28,9 @@ export const peers = {
   /** A checker of JSON schemas, for Debian's python3. */
   jsonschema: first('/usr/lib/python3/dist-packages/jsonschema'),
   /** AWS's SDK for Debian's python3. */
+  boto3: first('/usr/lib/python3/dist-packages/boto3'),
   fish: first('/usr/bin/fish'),
   zsh: first('/usr/bin/zsh'),
-  boto3: first('/usr/lib/python3/dist-packages/boto3'),
   wrk: first('/usr/bin/wrk'),
   runsc: first(inCache('usr/bin/runsc'), '/usr/bin/runsc'),
 } as const;

@@ -406,8 +406,12 @@ const procPath = (parent: number, base: Buffer): Buffer =>
   Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), base]);
 
 /** @throws ENOTDIR or ELOOP for what is no folder */
+const openFolder = (parent: number, base: Buffer): number =>
+  openat(parent, base, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+
+/** Of a folder. @throws as `openFolder` */
 function inodeOf(parent: number, base: Buffer): bigint {
-  const fd = openat(parent, base, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  const fd = openFolder(parent, base);
   try {
     return fstatSync(fd, { bigint: true }).ino;
   } finally {
@@ -417,7 +421,7 @@ function inodeOf(parent: number, base: Buffer): bigint {
 
 function isDirectory(parent: number, base: Buffer): boolean {
   try {
-    close(openat(parent, base, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    close(openFolder(parent, base));
     return true;
   } catch (error) {
     if (isErrno(error, 'ENOTDIR', 'ELOOP', 'ENOENT')) return false;

@@ -8,17 +8,17 @@ const isShared = ({ propagation }: MountPoint): boolean => /^r?shared$/.test(pro
 const isSlave = ({ propagation }: MountPoint): boolean => /^r?slave$/.test(propagation);
 
 /** What of the host's the container shares mounts with. */
-export function sharedTrees(container: Pick<Container, 'definition' | 'bundle'>): SharedTree[] {
+export function sharedTrees(container: Container): SharedTree[] {
   return container.definition.mounts
     .filter(isShared)
     .map((mount) => ({ source: hostPath(mount.source), path: sharedPath(container, mount) }));
 }
 
 /** Where the runtime finds a bind's source. */
-export const bindSource = (container: Pick<Container, 'definition' | 'bundle'>, mount: MountPoint): string =>
+export const bindSource = (container: Container, mount: MountPoint): string =>
   isShared(mount) ? sharedPath(container, mount) : mount.source;
 
-const sharedPath = ({ definition, bundle }: Pick<Container, 'definition' | 'bundle'>, mount: MountPoint) =>
+const sharedPath = ({ definition, bundle }: Container, mount: MountPoint) =>
   hostPath(join(bundle, `shared-${definition.mounts.indexOf(mount)}`));
 
 /**
